@@ -1,0 +1,218 @@
+//! What is collected of each task of a tree that stands still, and in which
+//! order.
+
+mod memory;
+mod task;
+
+use std::collections::HashMap;
+
+use commensal_cured::Cured;
+use commensal_images::messages::{LsmType, TaskKobjIdsEntry};
+use commensal_images::{Image, ImageSet, ImageSink};
+use commensal_sys::Pid;
+
+use crate::cgroup::Cgroups;
+use crate::files::{FilesDump, Images, Links, UnreadData};
+use crate::ipc::Segments;
+use crate::links::{self, KnownFiles};
+use crate::mm::{PageWriter, Tracker};
+use crate::net::Connections;
+use crate::prepare::Prepared;
+use crate::proc::Stat;
+use crate::task::seccomp::Filters;
+use crate::task::xsave::Layout;
+use crate::task::{leader, security};
+use crate::tree::ids::Ids;
+use crate::tree::image::{self, Node};
+use crate::tree::{Body, Frozen, Member};
+use crate::{Error, Options, Result, Summary, uts};
+
+pub use memory::{Copier, Memory};
+
+/// Collects one task after the other, and what they share.
+pub struct Collector<'s, 'p, S> {
+    set: &'s ImageSet<S>,
+    layout: Layout,
+    security: LsmType,
+    objects: Ids,
+    /// The tasks of the running tree.
+    running: Vec<Pid>,
+    cgroups: Option<Cgroups>,
+    own_ids: TaskKobjIdsEntry,
+    root_ids: TaskKobjIdsEntry,
+    ids: HashMap<Pid, TaskKobjIdsEntry>,
+    /// For each descriptor table the task that restores it.
+    tables: HashMap<u32, Pid>,
+    files: FilesDump<'s>,
+    mapped_files: KnownFiles,
+    pages: &'p PageWriter<'s, S>,
+    filters: Filters,
+    nodes: Vec<Node>,
+    /// Of an IPC namespace of the tree's own.
+    segments: Option<Segments>,
+    figures: Summary,
+}
+
+/// What is known of the whole tree when every task has been collected.
+pub struct Collected<'s> {
+    /// The ids of the dumping task.
+    pub own_ids: TaskKobjIdsEntry,
+    /// The ids of the root of the tree.
+    pub root_ids: TaskKobjIdsEntry,
+    /// The control groups of the dumping task.
+    pub own_cgroups: Option<u32>,
+    /// What was written.
+    pub figures: Summary,
+    /// What is unread in terminals.
+    pub unread: UnreadData<'s>,
+    /// The names that were made for the restore.
+    pub links: Links,
+    /// The TCP connections, whose packets are held back.
+    pub connections: Connections,
+    /// What tracked the tasks' writes: ending it takes as long as a scan, and
+    /// is better done when the tree runs again.
+    pub trackers: HashMap<Pid, Tracker>,
+}
+
+impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
+    /// Reads what can be read of the running tree of `root`, so that it need not be while the
+    /// tree stands still.
+    ///
+    /// # Errors
+    ///
+    /// When /proc cannot be read.
+    pub fn prepare(
+        root: Pid,
+        set: &'s ImageSet<S>,
+        prepared: &mut Prepared,
+        pages: &'p PageWriter<'s, S>,
+        options: &'s Options,
+    ) -> Result<Self> {
+        let mut files = FilesDump::new(Images::of(set), root, options)?;
+        let mut mapped_files = KnownFiles::new();
+        for mappings in prepared.mappings.values() {
+            links::foresee(&mut files, &mut mapped_files, mappings);
+        }
+        files.foresee_descriptors(prepared.mappings.keys().copied());
+        let objects = Ids::new()?;
+        Ok(Self {
+            set,
+            layout: Layout::of_this_processor(),
+            security: security::module(),
+            own_ids: objects.own().clone(),
+            objects,
+            running: prepared.mappings.keys().copied().collect(),
+            root_ids: TaskKobjIdsEntry::default(),
+            cgroups: prepared.cgroups.take(),
+            ids: HashMap::new(),
+            tables: HashMap::new(),
+            files,
+            mapped_files,
+            pages,
+            filters: Filters::default(),
+            nodes: Vec::new(),
+            segments: None,
+            figures: Summary::default(),
+        })
+    }
+
+    /// The tasks that were there when the running tree was looked at.
+    pub fn tasks(&self) -> impl Iterator<Item = Pid> {
+        self.running.iter().copied()
+    }
+
+    /// Begins with the tree that stands still, whose memory is copied from here on.
+    ///
+    /// # Errors
+    ///
+    /// Refused where two tasks share what a restore cannot make shared.
+    pub fn begin(&mut self, frozen: &Frozen, copier: &mut Copier<'_>) -> Result<()> {
+        let is_live = |member: &&Member| matches!(member.body, Body::Live(_));
+        let live = frozen.members.iter().filter(is_live);
+        for pid in live.map(|member| member.pid) {
+            let entry = self.objects.of(pid)?;
+            let restorer = self.tables.entry(entry.files_id).or_insert(pid);
+            *restorer = pid.min(*restorer);
+            self.ids.insert(pid, entry);
+            copier.copy(pid)?;
+        }
+        let root = frozen.members[0].pid;
+        let root_ids = self.ids.get(&root).ok_or(Error::Gone { pid: root })?;
+        self.root_ids = root_ids.clone();
+        self.segments = Segments::list(root)?;
+        let segments = self.segments.iter().flat_map(Segments::ids);
+        self.files.reserve_shared_memory(segments);
+        let pids = frozen.members.iter().map(|member| member.pid);
+        self.files.begin(pids.collect());
+        Ok(())
+    }
+
+    /// Collects one task and writes its images. It is held still afterwards.
+    ///
+    /// # Errors
+    ///
+    /// What could not be dumped; the task runs on.
+    pub fn member(&mut self, member: Member, copier: &mut Copier<'_>) -> Result<Option<Cured>> {
+        let pid = member.pid;
+        let stat = Stat::read(pid)?;
+        self.figures.tasks += 1;
+        let mut node = Node {
+            pid,
+            parent: member.parent,
+            pgid: stat.pgrp,
+            sid: stat.session,
+            threads: vec![pid.leader()],
+        };
+        let cured = match member.body {
+            Body::Zombie => {
+                self.set.one(core_image(pid), &leader::zombie(&stat))?;
+                None
+            }
+            Body::Live(task) => {
+                node.threads = task.threads().iter().map(|thread| thread.tid()).collect();
+                Some(self.task(task, stat, copier)?)
+            }
+        };
+        self.figures.threads += node.threads.len() as u64;
+        self.nodes.push(node);
+        Ok(cured)
+    }
+
+    /// Writes what belongs to the tree as a whole.
+    ///
+    /// # Errors
+    ///
+    /// When an image cannot be written, or something in the tree refers to
+    /// what is not in it.
+    pub fn finish(mut self, copier: Copier<'_>) -> Result<Collected<'s>> {
+        image::write(self.set, &self.nodes)?;
+        self.set.one(Image::Seccomp, &self.filters.into_entry())?;
+        let own_cgroups = self.cgroups.as_ref().map(Cgroups::own);
+        if let Some(entry) = self.cgroups.map(Cgroups::into_entry).transpose()?.flatten() {
+            self.set.one(Image::Cgroup, &entry)?;
+        }
+        let mut files = self.files.finish()?;
+        let root = self.nodes[0].pid;
+        if let Some(segments) = self.segments {
+            segments.dump(root, self.set, &mut files.memory_files)?;
+        }
+        uts::write(self.set, root)?;
+        let shared = self.pages.shared(&files.memory_files)?;
+        self.figures.shared_pages_scanned = shared.scanned;
+        self.figures.shared_pages_written = shared.written;
+        Ok(Collected {
+            own_ids: self.own_ids,
+            root_ids: self.root_ids,
+            own_cgroups,
+            figures: self.figures,
+            unread: files.unread_data,
+            links: files.links,
+            connections: files.connections,
+            trackers: copier.finish(),
+        })
+    }
+}
+
+fn core_image(pid: Pid) -> Image {
+    Image::Core(pid.get() as u32)
+}

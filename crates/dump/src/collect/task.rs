@@ -1,0 +1,142 @@
+//! Collecting one task: which of its parts comes when.
+
+use commensal_abi::TaskInfo;
+use commensal_cured::Cured;
+use commensal_images::messages::FsEntry;
+use commensal_images::{Image, ImageSink};
+use commensal_seized::{Seized, Thread};
+use commensal_sys::Pid;
+use commensal_sys::pidfd::PidFd;
+
+use super::Collector;
+use super::memory::{Copied, Copier};
+use crate::Result;
+use crate::files::{FdFlags, Table};
+use crate::inside::{Inside, ask};
+use crate::links::{self, MappedFiles};
+use crate::mm::{FromInside, mm_entry};
+use crate::proc::{Stat, Status};
+use crate::task::{leader, thread};
+
+impl<S: ImageSink> Collector<'_, '_, S> {
+    /// Collects a task that is held, all but its place in the tree.
+    pub(super) fn task(
+        &mut self,
+        task: Seized,
+        stat: Stat,
+        copier: &mut Copier<'_>,
+    ) -> Result<Cured> {
+        let pid = task.pid();
+        let status = |thread: &Thread| Status::of_thread(pid, thread.tid());
+        let statuses: Vec<Status> = task.threads().iter().map(status).collect::<Result<_>>()?;
+        let stop = leader::stop_signal(&task, &statuses);
+        let held = task.threads().iter();
+        let threads = held
+            .zip(&statuses)
+            .map(|(thread, status)| {
+                let status = status.clone();
+                thread::Outside::collect(pid, thread, status, &self.layout, stop.is_some())
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let blocked = threads[0].blocked;
+        let leader = leader::Outside::collect(&task, &stat, &statuses[0], blocked, stop)?;
+        let umask = threads[0].umask();
+
+        // Before anything of ours is in it: scratch bytes would make pages that were not there.
+        let copied = copier.wait()?;
+        self.count(&copied);
+        let fd_size = self.restores_table(pid).then(|| threads[0].fd_size());
+        let (cured, inside) = ask(task, &leader.timer_ids(), fd_size)?;
+        self.descriptors(pid, inside.open.as_deref())?;
+
+        self.mm(&copied, &stat, &inside.task)?;
+        self.fs(pid, umask)?;
+        self.set
+            .one(Image::Ids(pid.get() as u32), &self.ids[&pid])?;
+        self.cores(pid, leader, threads, &inside)?;
+        Ok(cured)
+    }
+
+    /// Whether the task restores its descriptor table, and not another that shares it.
+    fn restores_table(&self, pid: Pid) -> bool {
+        self.tables[&self.ids[&pid].files_id] == pid
+    }
+
+    /// The descriptor table, unless another task restores it.
+    fn descriptors(&mut self, pid: Pid, open: Option<&[FdFlags]>) -> Result<()> {
+        if !self.restores_table(pid) {
+            return Ok(());
+        }
+        let files_id = self.ids[&pid].files_id;
+        self.files.table(&Table {
+            task: &PidFd::open(pid)?,
+            files_id,
+            open,
+        })
+    }
+
+    fn count(&mut self, copied: &Copied) {
+        self.figures.mappings += copied.mappings.len() as u64;
+        self.figures.memory_dump += copied.time;
+        self.figures.pages_scanned += copied.stats.scanned;
+        self.figures.pages_written += copied.stats.written;
+        self.figures.pages_in_parent += copied.stats.in_parent;
+    }
+
+    fn mm(&mut self, copied: &Copied, stat: &Stat, inside: &TaskInfo) -> Result<()> {
+        let mappings = &copied.mappings;
+        let pid = mappings.pid();
+        // After the descriptors: a mapping may be of what one of them stands for.
+        let mut files = MappedFiles {
+            pid,
+            files: &mut self.files,
+            known: &mut self.mapped_files,
+        };
+        let vmas = mappings.to_entries(&copied.guards, &mut files)?;
+        let exe = links::register(&mut self.files, pid, "exe")?;
+        let inside = FromInside {
+            brk: inside.brk,
+            dumpable: inside.dumpable as i32,
+            thp_disabled: inside.thp_disable != 0,
+        };
+        let entry = mm_entry(mappings, stat, inside, exe, vmas)?;
+        Ok(self.set.one(Image::Mm(pid.get() as u32), &entry)?)
+    }
+
+    fn fs(&mut self, pid: Pid, umask: u32) -> Result<()> {
+        let entry = FsEntry {
+            cwd_id: links::register(&mut self.files, pid, "cwd")?,
+            root_id: links::register(&mut self.files, pid, "root")?,
+            umask: Some(umask),
+        };
+        Ok(self.set.one(Image::Fs(pid.get() as u32), &entry)?)
+    }
+
+    /// The image of every thread, the leader's with what belongs to the task.
+    fn cores(
+        &mut self,
+        pid: Pid,
+        leader: leader::Outside,
+        threads: Vec<thread::Outside>,
+        inside: &Inside,
+    ) -> Result<()> {
+        let task = leader.complete(&inside.task, &inside.timers)?;
+        let mut cores = Vec::new();
+        for thread in threads {
+            let info = inside.of(thread.tid)?;
+            let mut core = thread.complete(info, self.security)?;
+            if let Some(cgroups) = &mut self.cgroups {
+                core.core.cg_set = Some(cgroups.set_of(pid, core.tid)?);
+            }
+            cores.push(core);
+        }
+        self.filters
+            .task(cores.iter_mut().map(|core| (&core.seccomp, &mut core.core)));
+        let mut task = Some(task);
+        for core in cores {
+            let image = Image::Core(core.tid.get() as u32);
+            self.set.one(image, &core.into_entry(task.take()))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! What a dump would refuse, asked of a tree that runs.
+
+use commensal_images::{Image, ImageSet, ImageSink, SinkFile, WriteError};
+use commensal_sys::pidfd::PidFd;
+use commensal_sys::{Errno, Pid};
+
+use super::{FilesDump, Images, Pass, own_pid, table};
+use crate::{Error, Options, Refusal, Result};
+
+/// Every descriptor of a tree that a dump would refuse now: of its live tasks, the root first; its
+/// zombies have none, but others may refer to them. The same code that dumps is asked; it reads
+/// nothing that reading changes, and writes nothing.
+///
+/// A task that ends and a descriptor that is closed meanwhile have nothing to refuse. A table is
+/// not read in one moment, so that of a pair that was just made one end may be missing: what is
+/// refused is looked at twice.
+///
+/// # Errors
+///
+/// When the descriptors of a task cannot be read at all.
+pub fn check(live: &[Pid], zombies: &[Pid], options: &Options) -> Result<Vec<Refusal>> {
+    let refusals = look(live, zombies, options)?;
+    match refusals.is_empty() {
+        true => Ok(refusals),
+        false => look(live, zombies, options),
+    }
+}
+
+fn look(live: &[Pid], zombies: &[Pid], options: &Options) -> Result<Vec<Refusal>> {
+    let set = ImageSet::new(Nowhere);
+    let tasks = [live, zombies].concat();
+    let root = tasks.first().copied().unwrap_or_else(own_pid);
+    let mut dump = FilesDump::for_pass(Images::of(&set), root, options, Pass::Check)?;
+    dump.begin(tasks);
+    let mut refusals = Vec::new();
+    for pid in live {
+        match check_task(*pid, &mut dump, &mut refusals) {
+            Err(Error::Gone { .. }) => {}
+            other => other?,
+        }
+    }
+    collect(dump.finish(), &mut refusals)?;
+    Ok(refusals)
+}
+
+fn check_task(pid: Pid, dump: &mut FilesDump<'_>, refusals: &mut Vec<Refusal>) -> Result<()> {
+    let task = match PidFd::open(pid) {
+        Ok(task) => task,
+        Err(error) if error.is_gone() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for fd in table::numbers(pid)? {
+        let one = table::FdFlags { fd, cloexec: false };
+        collect(dump.descriptor(&task, one), refusals)?;
+    }
+    Ok(())
+}
+
+/// Keeps what is refused, lets pass what was closed meanwhile.
+fn collect<T>(result: Result<T>, refusals: &mut Vec<Refusal>) -> Result<()> {
+    match result {
+        Ok(_) | Err(Error::Gone { .. }) => Ok(()),
+        Err(Error::Refused(refused)) => {
+            refusals.extend(refused);
+            Ok(())
+        }
+        Err(Error::Sys(error)) if error.is_gone() || error.errno == Errno::BADF => Ok(()),
+        Err(Error::Proc { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A sink that forgets.
+struct Nowhere;
+
+impl ImageSink for Nowhere {
+    fn create(&self, _: Image) -> Result<Box<dyn SinkFile>, WriteError> {
+        Ok(Box::new(Nowhere))
+    }
+
+    fn commit(&self, _: Image, _: &[u8]) -> Result<(), WriteError> {
+        Ok(())
+    }
+}
+
+impl SinkFile for Nowhere {
+    fn write_all_at(&self, _: &[u8], _: u64) -> Result<(), WriteError> {
+        Ok(())
+    }
+}

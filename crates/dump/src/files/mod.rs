@@ -1,0 +1,290 @@
+//! Descriptors: what is open in a tree, into the images.
+//!
+//! Descriptors are read from outside a stopped task, through duplicates of them (pidfd_getfd(2));
+//! nothing runs in the task for it. The pieces:
+//!
+//! - [`OpenFile`]: one descriptor and what the kernel says of it;
+//! - `kind`: what it is, the one place that decides that;
+//! - `identity`: which descriptors are the same description, the one place that decides that;
+//! - one module per kind, which writes its entry: a new kind is a new module and a line in `kind`;
+//! - `remap`: how the restore finds a file whose name is gone;
+//! - [`FilesDump`]: the tables and images that all tasks of the tree share.
+//!
+//! [`check()`] asks the same code what it would refuse, and writes nothing.
+
+mod bpf_map;
+mod build_id;
+mod check;
+mod epoll;
+mod eventfd;
+mod fanotify;
+mod fdinfo;
+mod fifo;
+mod foreseen;
+pub(crate) mod fuzzing;
+mod ghost;
+mod handle;
+mod identity;
+mod images;
+mod inotify;
+mod irmap;
+mod kind;
+mod link_remap;
+mod locks;
+mod memfd;
+mod mounts;
+mod namespace;
+mod open_file;
+mod pidfd;
+mod pipe;
+mod regular;
+mod remap;
+mod signalfd;
+mod stat;
+mod table;
+mod timerfd;
+mod tty;
+mod unsupported;
+
+use std::collections::{HashMap, HashSet};
+use std::os::fd::OwnedFd;
+
+use commensal_images::messages::{FdTypes, FileEntry};
+use commensal_sys::Pid;
+
+pub use check::check;
+pub use images::Images;
+pub(crate) use kind::Kind;
+pub(crate) use kind::MemoryDevices;
+pub use link_remap::Links;
+pub use open_file::{OpenFile, own_pid};
+pub use stat::Stat;
+pub use table::{FdFlags, Table};
+pub use tty::{Drained, UnreadData};
+
+use crate::mm::SharedMemory;
+use crate::net::{Connections, Sockets};
+use crate::{Error, Options, Place, Result};
+use identity::{Identities, Identity};
+
+/// Whether a pass over the descriptors writes them or only asks whether they can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pass {
+    /// The tree is stopped; contents are read and written.
+    Write,
+    /// The tree runs; nothing is read that reading changes, and nothing is left behind.
+    Check,
+}
+
+/// The files of a whole tree, on their way to the images.
+///
+/// Every table of descriptors goes through [`FilesDump::table`] once, every file that is held
+/// without a descriptor through [`FilesDump::register`]; [`FilesDump::finish`] writes what can
+/// only be known at the end.
+pub struct FilesDump<'s> {
+    options: &'s Options,
+    pass: Pass,
+    /// The tasks of the tree, the root first.
+    tasks: Vec<Pid>,
+    pub(crate) images: Images<'s>,
+    files: commensal_images::EntryWriter<'s>,
+    identities: Identities,
+    /// The types of the descriptions that were written.
+    types: HashMap<u32, FdTypes>,
+    memory_devices: kind::MemoryDevices,
+    mounts: mounts::Mounts,
+    remaps: remap::Remaps<'s>,
+    /// The ids of files that stand for a path, by mount, device and inode.
+    paths: HashMap<(u64, u64, u64), u32>,
+    /// The ids of those that were registered while the tree ran, with the name each had.
+    foreseen: foreseen::Foreseen,
+    /// Build ids that are known already, by device and inode.
+    build_ids: HashMap<(u64, u64), Vec<u32>>,
+    pipes: pipe::Pipes<'s>,
+    terminals: tty::Terminals<'s>,
+    epolls: epoll::Epolls,
+    memory_files: memfd::MemoryFiles<'s>,
+    locks: locks::Locks<'s>,
+    bpf_maps: bpf_map::BpfMaps<'s>,
+    pub(crate) sockets: Sockets<'s>,
+    held: Vec<table::Held>,
+    /// Descriptors of ours that kcmp(2) may still be asked about.
+    kept: Vec<OwnedFd>,
+}
+
+/// What is left to do when all files are written.
+pub struct Finished<'s> {
+    /// The memory files, whose contents are written with the shared memory of the tree.
+    pub memory_files: SharedMemory,
+    /// What is unread in terminals; to be drained last, and only of a tree that will be killed.
+    pub unread_data: UnreadData<'s>,
+    /// The names that were made for the restore; to be kept once the dump is complete.
+    pub links: Links,
+    /// The TCP connections, whose packets are held back until this is released.
+    pub connections: Connections,
+}
+
+impl<'s> FilesDump<'s> {
+    /// What all tasks of the tree of `root` share; it may still run.
+    ///
+    /// # Errors
+    ///
+    /// When /proc cannot be read.
+    pub fn new(images: Images<'s>, root: Pid, options: &'s Options) -> Result<Self> {
+        Self::for_pass(images, root, options, Pass::Write)
+    }
+
+    /// The tree is of these tasks, the root first, zombies included.
+    pub fn begin(&mut self, tasks: Vec<Pid>) {
+        self.tasks = tasks;
+    }
+
+    fn for_pass(images: Images<'s>, root: Pid, options: &'s Options, pass: Pass) -> Result<Self> {
+        let memory_devices = kind::MemoryDevices::find().map_err(|errno| Error::Call {
+            call: "memfd_create",
+            place: Place::Task { pid: root },
+            errno,
+        })?;
+        Ok(Self {
+            options,
+            pass,
+            tasks: Vec::new(),
+            files: images.entries(commensal_images::Image::Files)?,
+            identities: Identities::default(),
+            types: HashMap::new(),
+            memory_devices,
+            mounts: mounts::Mounts::of(root)?,
+            remaps: remap::Remaps::new(&images)?,
+            paths: HashMap::new(),
+            foreseen: foreseen::Foreseen::default(),
+            build_ids: HashMap::new(),
+            pipes: pipe::Pipes::new(&images)?,
+            terminals: tty::Terminals::new(&images)?,
+            epolls: epoll::Epolls::default(),
+            memory_files: memfd::MemoryFiles::new(&images)?,
+            locks: locks::Locks::new(&images)?,
+            bpf_maps: bpf_map::BpfMaps::new(&images)?,
+            sockets: Sockets::new(&images, options)?,
+            held: Vec::new(),
+            kept: Vec::new(),
+            images,
+        })
+    }
+
+    /// The id of a file that a task holds without a descriptor: what is mapped, or its `exe`,
+    /// `cwd` or `root`, opened by us with `O_PATH` or otherwise. The entry stands for the path
+    /// alone; one inode gives one entry.
+    ///
+    /// # Errors
+    ///
+    /// A refusal where the restore would not find it by any path.
+    pub fn register(&mut self, fd: OwnedFd, place: Place) -> Result<u32> {
+        let file = OpenFile::of_path(fd, place)?;
+        let key = (file.stat.mnt_id, file.stat.dev, file.stat.ino);
+        if let Some(id) = self.paths.get(&key) {
+            return Ok(*id);
+        }
+        if !self.foreseen.is_empty()
+            && let Some(id) = self.foreseen.get(&file.stat, file.link()?)
+        {
+            self.paths.insert(key, id);
+            return Ok(id);
+        }
+        let id = self.identities.fresh();
+        if self.memory_devices.contains(file.stat.dev) {
+            memfd::dump(&file, id, self)?;
+        } else {
+            regular::dump_path(&file, id, self)?;
+        }
+        self.paths.insert(key, id);
+        Ok(id)
+    }
+
+    /// The ids of what descriptors of the tree refer to.
+    pub(crate) fn held_ids(&self) -> HashSet<u32> {
+        self.held.iter().map(|held| held.id).collect()
+    }
+
+    /// An id for something that is written like a file and that no task has open.
+    pub(crate) fn fresh_id(&mut self) -> u32 {
+        self.identities.fresh()
+    }
+
+    /// The type and id of a description that no task has a descriptor of, only a socket's queue.
+    /// The descriptor is kept until the end of the dump.
+    ///
+    /// # Errors
+    ///
+    /// As [`FilesDump::table`].
+    pub fn in_flight(&mut self, fd: OwnedFd, place: Place) -> Result<(FdTypes, u32)> {
+        let file = OpenFile::in_flight(fd, place)?;
+        let (kind, id) = self.dump(&file)?;
+        self.kept.push(file.into_fd());
+        Ok((kind, id))
+    }
+
+    /// Keeps numbers of shared memory free for the segments of System V's.
+    pub fn reserve_shared_memory(&mut self, shmids: impl IntoIterator<Item = u32>) {
+        self.memory_files.reserve(shmids);
+    }
+
+    /// Writes what can only be known when all tables are done, and gives what is still to do.
+    ///
+    /// # Errors
+    ///
+    /// A refusal where an epoll instance watches what no task has any more, or a terminal is of
+    /// no session of the tree.
+    pub fn finish(mut self) -> Result<Finished<'s>> {
+        crate::net::finish(&mut self)?;
+        epoll::finish(&mut self)?;
+        tty::verify(&self)?;
+        if self.writes() {
+            pipe::warn_of_outside_ends(&self);
+        }
+        self.files.finish()?;
+        self.pipes.finish()?;
+        self.locks.finish()?;
+        self.bpf_maps.finish()?;
+        Ok(Finished {
+            links: self.remaps.finish()?,
+            memory_files: self.memory_files.finish()?,
+            unread_data: self.terminals.finish()?,
+            connections: self.sockets.finish()?,
+        })
+    }
+
+    /// The type and id of a description; its entry is written where it is new.
+    fn dump(&mut self, file: &OpenFile) -> Result<(FdTypes, u32)> {
+        match self.identities.resolve(file)? {
+            // One that was refused before has no type; asking goes on after a refusal.
+            Identity::Known(id) => Ok((*self.types.get(&id).unwrap_or(&FdTypes::Und), id)),
+            Identity::New(id) => {
+                let kind = kind::classify(file, self)?;
+                (kind.dump)(file, id, self)?;
+                self.types.insert(id, kind.fd_type);
+                Ok((kind.fd_type, id))
+            }
+        }
+    }
+
+    /// Writes one entry of `files.img`; `fill` puts the kind's own message in.
+    pub(crate) fn write(
+        &mut self,
+        fd_type: FdTypes,
+        id: u32,
+        fill: impl FnOnce(&mut FileEntry),
+    ) -> Result<()> {
+        let mut entry = FileEntry {
+            r#type: fd_type.into(),
+            id,
+            ..FileEntry::default()
+        };
+        fill(&mut entry);
+        Ok(self.files.entry(&entry)?)
+    }
+
+    /// Whether contents are read and written, or only refusals looked for.
+    pub(crate) fn writes(&self) -> bool {
+        self.pass == Pass::Write
+    }
+}

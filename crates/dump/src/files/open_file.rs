@@ -1,0 +1,281 @@
+//! One descriptor of a task, seen from outside through a duplicate of it.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use commensal_images::messages::FownEntry;
+use commensal_sys::kcmp::TaskFd;
+use commensal_sys::pidfd::PidFd;
+use commensal_sys::{Errno, Pid, fcntl};
+use rustix::fs::{Mode, OFlags, SeekFrom};
+
+use super::Stat;
+use super::fdinfo::FdInfo;
+use crate::{Error, Place, Refusal, Result};
+
+/// Room for most paths at the first try, in bytes.
+const LINK_BUFFER: usize = 256;
+
+/// An open file description of a task, held through a descriptor of ours.
+#[derive(Debug)]
+pub struct OpenFile {
+    /// A descriptor of it for kcmp(2): the task's, or ours where the task has none.
+    pub at: TaskFd,
+    /// Where it was found.
+    pub place: Place,
+    /// What stat(2) says.
+    pub stat: Stat,
+    /// The type of its file system (statfs(2)).
+    pub fs_magic: u64,
+    /// Its flags (F_GETFL); never with `O_CLOEXEC`.
+    pub flags: u32,
+    /// Who is told of I/O on it.
+    pub owner: FownEntry,
+    /// Whether it stands for its path alone: no description of a task is behind it.
+    pub is_path: bool,
+    fd: OwnedFd,
+}
+
+impl OpenFile {
+    /// Duplicates descriptor `fd` of a task and asks what it is.
+    ///
+    /// # Errors
+    ///
+    /// EBADF from pidfd_getfd(2) where the task has closed it.
+    pub fn of_task(task: &PidFd, fd: i32) -> Result<Self> {
+        let duplicate = task.duplicate(fd)?;
+        let pid = task.pid();
+        let mut file = Self::new(TaskFd { pid, fd }, Place::Fd { pid, fd }, duplicate)?;
+        file.flags = file
+            .ask("F_GETFL", |fd| rustix::fs::fcntl_getfl(fd))?
+            .bits();
+        if !file.is_path_only() {
+            file.owner = file.ask_owner()?;
+        }
+        Ok(file)
+    }
+
+    /// A file that a task holds without a descriptor: opened by us, it stands for a path only,
+    /// without flags, offset and owner.
+    ///
+    /// # Errors
+    ///
+    /// When the file system does not answer.
+    pub fn of_path(fd: OwnedFd, place: Place) -> Result<Self> {
+        let at = TaskFd {
+            pid: own_pid(),
+            fd: fd.as_raw_fd(),
+        };
+        Ok(Self {
+            is_path: true,
+            ..Self::new(at, place, fd)?
+        })
+    }
+
+    /// A description that only a socket's queue holds; `fd` is how we received it.
+    ///
+    /// # Errors
+    ///
+    /// When the file system does not answer.
+    pub fn in_flight(fd: OwnedFd, place: Place) -> Result<Self> {
+        let at = TaskFd {
+            pid: own_pid(),
+            fd: fd.as_raw_fd(),
+        };
+        let mut file = Self::new(at, place, fd)?;
+        file.flags = file
+            .ask("F_GETFL", |fd| rustix::fs::fcntl_getfl(fd))?
+            .bits();
+        if !file.is_path_only() {
+            file.owner = file.ask_owner()?;
+        }
+        Ok(file)
+    }
+
+    fn new(at: TaskFd, place: Place, fd: OwnedFd) -> Result<Self> {
+        let failed = |call| {
+            let place = place.clone();
+            move |errno| Error::Call { call, place, errno }
+        };
+        let stat = Stat::of(fd.as_fd()).map_err(|errno| match errno {
+            Errno::NOENT => super::unsupported::vanished(&place, &fd),
+            errno => failed("statx")(errno),
+        })?;
+        let fs = rustix::fs::fstatfs(&fd).map_err(failed("fstatfs"))?;
+        let fs_magic = fs.f_type as u64;
+        Ok(Self {
+            at,
+            place,
+            stat,
+            fs_magic,
+            flags: 0,
+            owner: FownEntry::default(),
+            is_path: false,
+            fd,
+        })
+    }
+
+    /// Our duplicate of it.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Another duplicate, that stays when this one goes.
+    ///
+    /// # Errors
+    ///
+    /// EMFILE where we have too many open.
+    pub fn try_clone(&self) -> Result<Self> {
+        let fd = self.ask("F_DUPFD_CLOEXEC", |fd| {
+            rustix::io::fcntl_dupfd_cloexec(fd, 0)
+        })?;
+        Ok(Self {
+            at: self.at,
+            place: self.place.clone(),
+            stat: self.stat.clone(),
+            fs_magic: self.fs_magic,
+            flags: self.flags,
+            owner: self.owner.clone(),
+            is_path: self.is_path,
+            fd,
+        })
+    }
+
+    /// Gives our duplicate away.
+    pub fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
+    /// Makes a call about it, and names both in the error.
+    pub fn ask<T>(
+        &self,
+        call: &'static str,
+        ask: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
+    ) -> Result<T> {
+        ask(self.fd()).map_err(|errno| self.error(call, errno))
+    }
+
+    /// The error of a call about it.
+    pub fn error(&self, call: &'static str, errno: Errno) -> Error {
+        Error::Call {
+            call,
+            place: self.place.clone(),
+            errno,
+        }
+    }
+
+    /// The error of not being able to dump it.
+    pub fn refuse(
+        &self,
+        what: impl Into<String>,
+        reason: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Error {
+        Error::from(Refusal {
+            what: what.into(),
+            place: self.place.clone(),
+            reason: reason.into(),
+            remedy: remedy.into(),
+        })
+    }
+
+    /// Refuses what the images can hold only in part; warns instead where the caller accepts that
+    /// (`Options::accept_loss`).
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    pub fn lose(
+        &self,
+        what: impl Into<String>,
+        reason: impl Into<String>,
+        accepted: bool,
+    ) -> Result<()> {
+        let (what, reason) = (what.into(), reason.into());
+        if accepted {
+            tracing::warn!("{}: {what}: {reason}", self.place);
+            return Ok(());
+        }
+        let remedy = "close it before the dump, or accept the loss: --accept-loss";
+        Err(self.refuse(what, reason, remedy))
+    }
+
+    /// Whether it was opened with `O_PATH`.
+    pub fn is_path_only(&self) -> bool {
+        self.flags & OFlags::PATH.bits() != 0
+    }
+
+    /// `O_RDONLY`, `O_WRONLY` or `O_RDWR`.
+    pub fn access_mode(&self) -> u32 {
+        self.flags & OFlags::RWMODE.bits()
+    }
+
+    /// Whether it may be read.
+    pub fn is_readable(&self) -> bool {
+        self.access_mode() != OFlags::WRONLY.bits()
+    }
+
+    /// The offset, in bytes, of a file on a file system where lseek(2) only tells it.
+    pub fn offset(&self) -> Result<u64> {
+        if self.is_path || self.is_path_only() {
+            return Ok(0);
+        }
+        self.ask("lseek", |fd| rustix::fs::seek(fd, SeekFrom::Current(0)))
+    }
+
+    /// The text that `/proc/PID/fd/FD` links to: a path with, for a name that is gone,
+    /// " (deleted)" behind it, or the name of a kind. Any byte may be in it.
+    pub fn link(&self) -> Result<Vec<u8>> {
+        let path = self.proc_path("fd");
+        match rustix::fs::readlink(path, Vec::with_capacity(LINK_BUFFER)) {
+            Ok(link) => Ok(link.into_bytes()),
+            Err(errno) => Err(self.error("readlink", errno)),
+        }
+    }
+
+    /// What `/proc/PID/fdinfo/FD` says of the description.
+    pub fn fdinfo(&self) -> Result<FdInfo> {
+        FdInfo::read(self.proc_path("fdinfo"))
+    }
+
+    /// Opens the same inode anew, for reading: the task's offset stays where it is, and so does
+    /// the time of the last read where we may ask for that.
+    pub fn reopen(&self) -> Result<OwnedFd> {
+        let open = |flags| rustix::fs::open(self.proc_path("fd"), flags, Mode::empty());
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        match open(flags | OFlags::NOATIME) {
+            // Only the owner of a file may read it unnoticed.
+            Err(Errno::PERM) => open(flags),
+            other => other,
+        }
+        .map_err(|errno| self.error("open", errno))
+    }
+
+    /// The path of our duplicate in a folder of `/proc/self`: `fd` or `fdinfo`.
+    pub fn proc_path(&self, dir: &str) -> String {
+        format!("/proc/self/{dir}/{}", self.fd.as_raw_fd())
+    }
+
+    fn ask_owner(&self) -> Result<FownEntry> {
+        let signum = self.ask("F_GETSIG", fcntl::signal)?;
+        let owner = self.ask("F_GETOWN_EX", fcntl::owner)?;
+        if owner.pid == 0 {
+            return Ok(FownEntry {
+                signum,
+                ..FownEntry::default()
+            });
+        }
+        let uids = self.ask("F_GETOWNER_UIDS", fcntl::owner_uids)?;
+        Ok(FownEntry {
+            uid: uids.uid,
+            euid: uids.euid,
+            signum,
+            pid_type: owner.kind as u32,
+            pid: owner.pid as u32,
+        })
+    }
+}
+
+/// This process.
+pub fn own_pid() -> Pid {
+    Pid::new(std::process::id() as i32).expect("a process has a positive id")
+}

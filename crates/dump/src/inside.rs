@@ -1,0 +1,83 @@
+//! What only a task itself knows: entering it, asking, and leaving.
+
+use commensal_abi::{PosixTimer, TaskInfo, ThreadInfo};
+use commensal_cured::Cured;
+use commensal_daemonized::{Daemonized, Descriptor};
+use commensal_infected::Infected;
+use commensal_seized::Seized;
+use commensal_sys::{Errno, Tid};
+
+use crate::Result;
+use crate::files::FdFlags;
+
+/// What a task says of itself.
+pub struct Inside {
+    /// Of the task.
+    pub task: Box<TaskInfo>,
+    /// Of its POSIX timers.
+    pub timers: Vec<PosixTimer>,
+    /// Of its threads.
+    threads: Vec<ThreadInfo>,
+    /// The open descriptors, where they were asked for and the task may say.
+    pub open: Option<Vec<FdFlags>>,
+}
+
+impl Inside {
+    /// What one thread says of itself.
+    ///
+    /// # Errors
+    ///
+    /// The first call that failed in the thread; ESRCH where it did not answer.
+    pub fn of(&self, tid: Tid) -> Result<&ThreadInfo> {
+        let found = self.threads.iter().find(|info| info.tid == tid.get());
+        let info =
+            found.ok_or_else(|| commensal_sys::Error::new("gettid", tid.get(), Errno::SRCH))?;
+        match info.status {
+            0 => Ok(info),
+            error => Err(commensal_sys::Error::told("prctl", tid.get(), error).into()),
+        }
+    }
+}
+
+/// Enters the task, asks it what only it knows, and leaves: about the POSIX
+/// timers of `timer_ids`, and about descriptors below `fd_size`.
+///
+/// # Errors
+///
+/// When the task cannot be entered, asked or left; it runs on then.
+pub fn ask(task: Seized, timer_ids: &[i32], fd_size: Option<u32>) -> Result<(Cured, Inside)> {
+    let infected = Infected::infect(task)?;
+    let mut daemonized = Daemonized::daemonize(infected)?;
+    let task = daemonized.task_info()?;
+    let mut threads = vec![daemonized.thread_info()?];
+    let timers = match timer_ids {
+        [] => Vec::new(),
+        ids => daemonized.posix_timers(ids)?,
+    };
+    let open = match fd_size {
+        Some(limit) => descriptors(&mut daemonized, limit)?,
+        None => None,
+    };
+    let mut infected = daemonized.stop()?;
+    threads.extend(infected.other_thread_infos()?);
+    let inside = Inside {
+        task,
+        timers,
+        threads,
+        open,
+    };
+    Ok((infected.cure()?, inside))
+}
+
+/// The open descriptors; none where a seccomp filter keeps the task from asking.
+fn descriptors(daemonized: &mut Daemonized, limit: u32) -> Result<Option<Vec<FdFlags>>> {
+    let flags = |open: Descriptor| FdFlags {
+        fd: open.number,
+        cloexec: open.cloexec,
+    };
+    match daemonized.descriptors(limit) {
+        Ok(open) => Ok(Some(open.into_iter().map(flags).collect())),
+        Err(commensal_infected::Error::Command { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

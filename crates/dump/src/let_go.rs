@@ -1,0 +1,86 @@
+//! Letting the tasks of a tree go.
+
+use std::time::{Duration, Instant};
+
+use commensal_cured::Cured;
+use commensal_sys::Pid;
+
+use crate::net::Connections;
+use crate::proc::Stat;
+use crate::tree::Group;
+use crate::{Result, Then};
+
+/// A tree of which everything has been collected.
+pub struct Standing {
+    /// Its tasks, parents before children.
+    pub tasks: Vec<Cured>,
+    /// The control group whose freezer kept new ones from appearing.
+    pub group: Option<Group>,
+    /// Its TCP connections.
+    pub connections: Connections,
+    /// Whether it has a network namespace of its own.
+    pub own_network: bool,
+}
+
+impl Standing {
+    /// Lets the tasks go, and their connections with them; `run_id` is the inventory's.
+    ///
+    /// # Errors
+    ///
+    /// For the first that could not be let go.
+    pub fn let_go(self, then: Then, run_id: &str) -> Result<()> {
+        // Before its tasks are: they must not run on where the group was frozen.
+        if let Some(group) = self.group {
+            group.let_go(then == Then::Kill);
+        }
+        let tasks = self.tasks;
+        self.connections
+            .let_go(then, run_id, self.own_network, || let_go(tasks, then))
+    }
+}
+
+/// Lets all tasks go. A task that was killed meanwhile is no error; one that
+/// cannot be let go does not keep the others.
+///
+/// Children go first, so that no parent sees a child held; but to be killed
+/// they go last, so that no parent hears of it.
+fn let_go(mut tasks: Vec<Cured>, then: Then) -> Result<()> {
+    if then != Then::Kill {
+        tasks.reverse();
+    }
+    let mut first_error = Ok(());
+    for task in tasks {
+        let (pid, was_stopped) = (task.pid(), task.task().stop_signal().is_some());
+        let gone = match then {
+            Then::Resume => {
+                let gone = task.resume();
+                if was_stopped {
+                    wait_for_stop(pid);
+                }
+                gone
+            }
+            Then::Stop => task.leave_stopped(),
+            Then::Kill => task.kill(),
+        };
+        if let Err(error) = gone
+            && !error.is_gone()
+            && first_error.is_ok()
+        {
+            first_error = Err(error.into());
+        }
+    }
+    first_error
+}
+
+/// A task that was stopped before we came stops again as soon as it is
+/// scheduled. Its parent, which is let go next, must not find it running.
+fn wait_for_stop(pid: Pid) {
+    const LONGEST: Duration = Duration::from_secs(1);
+    let started = Instant::now();
+    while started.elapsed() < LONGEST {
+        match Stat::read(pid) {
+            Ok(stat) if stat.state != b'T' => std::thread::yield_now(),
+            _ => return,
+        }
+    }
+}

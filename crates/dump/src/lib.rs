@@ -1,0 +1,56 @@
+//! What to collect from a task or a tree, in which order, into which image.
+//!
+//! - `tree`: which tasks there are, and stopping all of them;
+//! - `task`: one task's state: credentials, signals, timers, registers;
+//! - `cgroup`: the control groups that threads are in;
+//! - `mm`: mappings and the pages behind them;
+//! - `files`: descriptors, one module for a kind;
+//! - `net`: descriptors that are sockets;
+//! - `ipc`, `uts`, `timens`: namespaces of the tree's own; `net` has that of the network;
+//! - `proc`: the texts of proc(5), parsed.
+#![forbid(unsafe_code)]
+
+mod cgroup;
+mod collect;
+mod cpu_info;
+mod error;
+mod external;
+pub mod files;
+#[doc(hidden)]
+pub mod fuzzing;
+mod hooks;
+mod inside;
+mod inventory;
+mod ipc;
+mod let_go;
+mod links;
+pub mod mm;
+pub mod net;
+mod options;
+mod pre_dump;
+mod preflight;
+mod prepare;
+pub mod proc;
+mod progress;
+mod refusal;
+mod rounds;
+mod run;
+mod stages;
+mod stats;
+mod summary;
+pub mod task;
+mod timens;
+pub mod tree;
+mod uts;
+
+pub use cgroup::{CgroupSelection, ParsePropertiesError};
+pub use cpu_info::cpu_info;
+pub use error::{Error, Result};
+pub use external::{External, ParseExternalError};
+pub use hooks::{Cancel, HookError, Hooks};
+pub use mm::precopy::PreCopy;
+pub use options::{CgroupRoot, NetworkLock, Options, PageServerAddress, Then};
+pub use pre_dump::pre_dump;
+pub use refusal::{Place, Refusal};
+pub use run::{dump, dump_stream};
+pub use summary::Summary;

@@ -1,0 +1,223 @@
+//! Copying pages into an image: read into a buffer that stays in the
+//! processor's second-level cache, written from there, by one or more threads.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+
+use commensal_images::RawWriter;
+use commensal_sys::RemoteRange;
+use commensal_sys::process_vm::Batch;
+
+use crate::{Cancel, Error, Result};
+
+/// Bytes that are read and then written at once: half of a second-level
+/// cache of 1 MiB, so that what was read is still there when it is written.
+const CHUNK: usize = 512 << 10;
+
+/// Memory that pages are read from.
+pub(super) trait PageSource: Sync {
+    /// Fills `buf`, which is as long as the batch, from its ranges.
+    fn read(&self, batch: &Batch, buf: &mut [u8]) -> Result<()>;
+}
+
+/// Ranges that go into the image one behind the other.
+#[derive(Default)]
+struct Chunk {
+    batch: Batch,
+    /// Where in the image, in bytes.
+    offset: u64,
+}
+
+/// Buffers of one chunk each, used again for the next task.
+#[derive(Debug, Default)]
+pub(super) struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+impl Buffers {
+    fn take(&self) -> Vec<u8> {
+        let free = lock(&self.0).pop();
+        free.unwrap_or_else(|| vec![0; CHUNK])
+    }
+
+    /// Makes buffers for so many bytes and threads before there is any haste: their own pages
+    /// come with the first write to them.
+    pub fn warm(&self, bytes: u64, threads: usize) {
+        let chunks = bytes.div_ceil(CHUNK as u64).min(threads as u64);
+        let mut buffers: Vec<_> = (0..chunks).map(|_| self.take()).collect();
+        let used = usize::try_from(bytes).map_or(CHUNK, |bytes| bytes.min(CHUNK));
+        for mut buffer in buffers.drain(..) {
+            buffer[..used].fill(0);
+            self.give_back(buffer);
+        }
+    }
+
+    fn give_back(&self, buf: Vec<u8>) {
+        lock(&self.0).push(buf);
+    }
+}
+
+/// One copy: from where, to where, and who is told.
+pub(super) struct Copy<'a> {
+    pub source: &'a dyn PageSource,
+    pub image: &'a RawWriter<'a>,
+    pub buffers: &'a Buffers,
+    pub cancel: &'a Cancel,
+    /// Called with the bytes of each chunk once it is written.
+    pub written: &'a (dyn Fn(u64) + Sync),
+}
+
+/// What gives ranges to its argument, one after the other.
+pub(super) trait Ranges<T>:
+    FnOnce(&mut dyn FnMut(RemoteRange) -> Result<()>) -> Result<T>
+{
+}
+
+impl<T, F: FnOnce(&mut dyn FnMut(RemoteRange) -> Result<()>) -> Result<T>> Ranges<T> for F {}
+
+impl Copy<'_> {
+    /// Copies all ranges in their order, with at most this many threads next
+    /// to the caller's. Ranges may be of any length; memory in use is one chunk
+    /// a thread. One chunk is copied by the caller's thread, so that a small
+    /// task costs no new one.
+    pub fn run<T>(&self, workers: usize, ranges: impl Ranges<T>) -> Result<T> {
+        let failure = Failure::default();
+        let (sender, receiver) = sync_channel::<Chunk>(workers.max(1) * 2);
+        let receiver = Mutex::new(receiver);
+        let result = thread::scope(|scope| {
+            let (mut threads, mut held) = (0, None);
+            let result = Cutter::new(|chunk| {
+                let Some(chunk) = held.replace(chunk) else {
+                    return Ok(());
+                };
+                if workers <= 1 {
+                    return self.chunk(&chunk);
+                }
+                if threads < workers {
+                    threads += 1;
+                    scope.spawn(|| self.work(&receiver, &failure));
+                }
+                failure.check()?;
+                sender.send(chunk).map_err(|_| Error::Cancelled)
+            })
+            .all(ranges)?;
+            held.map_or(Ok(()), |chunk| self.chunk(&chunk))?;
+            drop(sender);
+            Ok(result)
+        });
+        // What a worker met is the cause of what the scan met.
+        failure.into_result()?;
+        result
+    }
+
+    /// Copies chunks until there are no more. After a failure they are only
+    /// taken, so that nobody waits for room in the queue.
+    fn work(&self, chunks: &Mutex<Receiver<Chunk>>, failure: &Failure) {
+        loop {
+            let next = lock(chunks).recv();
+            let Ok(chunk) = next else { return };
+            if failure.check().is_ok()
+                && let Err(error) = self.chunk(&chunk)
+            {
+                failure.set(error);
+            }
+        }
+    }
+
+    fn chunk(&self, chunk: &Chunk) -> Result<()> {
+        self.cancel.check()?;
+        let mut buffer = self.buffers.take();
+        let buf = &mut buffer[..chunk.batch.bytes()];
+        self.source.read(&chunk.batch, buf)?;
+        self.image.write_all_at(buf, chunk.offset)?;
+        (self.written)(buf.len() as u64);
+        self.buffers.give_back(buffer);
+        Ok(())
+    }
+}
+
+/// The first error of any worker.
+#[derive(Default)]
+struct Failure {
+    failed: AtomicBool,
+    first: Mutex<Option<Error>>,
+}
+
+impl Failure {
+    fn set(&self, error: Error) {
+        lock(&self.first).get_or_insert(error);
+        self.failed.store(true, Ordering::Release);
+    }
+
+    /// An error where there was one; which, [`Failure::into_result`] says.
+    fn check(&self) -> Result<()> {
+        match self.failed.load(Ordering::Acquire) {
+            true => Err(Error::Cancelled),
+            false => Ok(()),
+        }
+    }
+
+    fn into_result(self) -> Result<()> {
+        let first = self.first.into_inner();
+        first
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .map_or(Ok(()), Err)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Cuts ranges into chunks.
+struct Cutter<F> {
+    emit: F,
+    chunk: Chunk,
+}
+
+impl<F: FnMut(Chunk) -> Result<()>> Cutter<F> {
+    fn new(emit: F) -> Self {
+        Self {
+            emit,
+            chunk: Chunk::default(),
+        }
+    }
+
+    fn all<T>(mut self, ranges: impl Ranges<T>) -> Result<T> {
+        let result = ranges(&mut |range| self.add(range))?;
+        self.flush()?;
+        Ok(result)
+    }
+
+    fn add(&mut self, range: RemoteRange) -> Result<()> {
+        let mut left = range.as_u64();
+        while !left.is_empty() {
+            let room = (CHUNK - self.chunk.batch.bytes()) as u64;
+            let len = room.min(left.end - left.start);
+            let piece = RemoteRange::new(left.start, left.start + len).expect("in order");
+            if len > 0 && self.chunk.batch.push(piece) {
+                left.start += len;
+            } else {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.chunk.batch.is_empty() {
+            return Ok(());
+        }
+        let next = self.chunk.offset + self.chunk.batch.bytes() as u64;
+        let next = Chunk {
+            offset: next,
+            batch: Batch::default(),
+        };
+        (self.emit)(std::mem::replace(&mut self.chunk, next))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! A pagemap and the pages it lists: two images, written together.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use commensal_images::messages::{PagemapEntry, PagemapHead};
+use commensal_images::{EntryWriter, Image, ImageSet, ImageSink, RawWriter};
+use commensal_sys::{PAGE_SIZE, RemoteRange};
+
+use super::copy::{Buffers, Copy, PageSource};
+use super::page_server::PageServer;
+use super::reserve::Reserved;
+use crate::{Cancel, Result};
+
+/// CRIU's `PE_*` bits of `PagemapEntry.flags`.
+pub(super) mod flags {
+    /// The pages are in the images that this set builds on.
+    pub const PARENT: u32 = 1 << 0;
+    /// The pages may be fetched after the task runs again.
+    pub const LAZY: u32 = 1 << 1;
+    /// The pages are in the pages image.
+    pub const PRESENT: u32 = 1 << 2;
+}
+
+/// What writing pages amounted to, in pages of 4096 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PageStats {
+    /// Pages of the mappings or files looked at, whether there or not.
+    pub scanned: u64,
+    /// Pages written to the image.
+    pub written: u64,
+    /// Pages that the images have which this set builds on.
+    pub in_parent: u64,
+}
+
+impl core::ops::AddAssign for PageStats {
+    fn add_assign(&mut self, other: Self) {
+        self.scanned += other.scanned;
+        self.written += other.written;
+        self.in_parent += other.in_parent;
+    }
+}
+
+/// Pages that follow each other and have the same flags.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    pub range: RemoteRange,
+    pub flags: u32,
+}
+
+impl Run {
+    /// Whether the pages are in the pages image.
+    pub const fn is_present(&self) -> bool {
+        self.flags & flags::PRESENT != 0
+    }
+
+    /// Makes `next` a part of this one, where it follows with the same flags.
+    pub fn joins(&mut self, next: Self) -> bool {
+        let follows = self.flags == next.flags && self.range.end() == next.range.start();
+        if follows {
+            let (start, end) = (self.range.start().get(), next.range.end().get());
+            self.range = RemoteRange::new(start, end).expect("one behind the other");
+        }
+        follows
+    }
+}
+
+/// Writes the pages of an image set. May be used by several threads at once.
+pub struct PageWriter<'s, S> {
+    images: &'s ImageSet<S>,
+    next_pages_id: AtomicU32,
+    workers: usize,
+    cancel: Cancel,
+    written: &'s (dyn Fn(u64) + Sync),
+    buffers: Buffers,
+    reserved: Mutex<HashMap<Image, Reserved<'s>>>,
+    server: Option<&'s PageServer>,
+}
+
+impl<'s, S: ImageSink> PageWriter<'s, S> {
+    /// A writer into this set, with one thread, that of the caller.
+    pub fn new(images: &'s ImageSet<S>) -> Self {
+        Self {
+            images,
+            next_pages_id: AtomicU32::new(1),
+            workers: 1,
+            cancel: Cancel::default(),
+            written: &|_| (),
+            buffers: Buffers::default(),
+            reserved: Mutex::default(),
+            server: None,
+        }
+    }
+
+    /// With a server that takes the pages and their pagemaps instead of the
+    /// set, if there is one.
+    #[must_use]
+    pub fn server(self, server: Option<&'s PageServer>) -> Self {
+        Self { server, ..self }
+    }
+
+    /// With this many threads that copy, next to the caller's, which scans;
+    /// one is the caller's own.
+    #[must_use]
+    pub fn workers(self, workers: usize) -> Self {
+        Self { workers, ..self }
+    }
+
+    /// With a request to give up that is looked at every half MiB.
+    #[must_use]
+    pub fn cancel(self, cancel: Cancel) -> Self {
+        Self { cancel, ..self }
+    }
+
+    /// With a function that is called with each count of bytes that was
+    /// written, from any of the threads.
+    #[must_use]
+    pub fn progress(self, written: &'s (dyn Fn(u64) + Sync)) -> Self {
+        Self { written, ..self }
+    }
+
+    /// Makes the pages image of a pagemap with room for this many bytes.
+    pub(super) fn reserve_bytes(&self, image: Image, bytes: u64) -> Result<()> {
+        self.buffers.warm(bytes, self.workers + 1);
+        if self.server.is_some() {
+            return Ok(());
+        }
+        let reserved = Reserved::new(self.pages_image()?, bytes)?;
+        self.reserved().insert(image, reserved);
+        Ok(())
+    }
+
+    /// Writes the pagemap `image` and its pages: the runs that `runs` gives to
+    /// its argument, in ascending order. Gives how many pages were copied, too.
+    pub(super) fn pages<T>(
+        &self,
+        image: Image,
+        source: &dyn PageSource,
+        runs: impl FnOnce(&mut dyn FnMut(Run) -> Result<()>) -> Result<T>,
+    ) -> Result<(T, u64)> {
+        if let Some(server) = self.server {
+            let mut pagemap = server.pagemap(image, source, &self.cancel)?;
+            let result = runs(&mut |run| pagemap.add(run))?;
+            let count = pagemap.finish()?;
+            (self.written)(count * PAGE_SIZE);
+            return Ok((result, count));
+        }
+        let reserved = self.reserved().remove(&image);
+        let mut pages = match reserved {
+            Some(reserved) => reserved,
+            None => Reserved::new(self.pages_image()?, 0)?,
+        };
+        let mut pagemap = Pagemap::new(self.images.entries(image)?, pages.id)?;
+        let copy = Copy {
+            source,
+            image: &pages.image,
+            buffers: &self.buffers,
+            cancel: &self.cancel,
+            written: self.written,
+        };
+        let result = copy.run(
+            self.workers,
+            |add: &mut dyn FnMut(RemoteRange) -> Result<()>| {
+                runs(&mut |run| {
+                    pagemap.add(run)?;
+                    match run.is_present() {
+                        true => add(run.range),
+                        false => Ok(()),
+                    }
+                })
+            },
+        )?;
+        let count = pagemap.finish()?;
+        pages.trim(count * PAGE_SIZE)?;
+        Ok((result, count))
+    }
+
+    fn pages_image(&self) -> Result<(u32, RawWriter<'s>)> {
+        let id = self.next_pages_id.fetch_add(1, Ordering::Relaxed);
+        Ok((id, self.images.raw(Image::Pages(id))?))
+    }
+
+    fn reserved(&self) -> MutexGuard<'_, HashMap<Image, Reserved<'s>>> {
+        self.reserved
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// The pagemap being written; neighbouring runs become one entry.
+struct Pagemap<'s> {
+    writer: EntryWriter<'s>,
+    last: Option<Run>,
+    /// How many are in the pages image.
+    pages: u64,
+}
+
+impl<'s> Pagemap<'s> {
+    fn new(mut writer: EntryWriter<'s>, pages_id: u32) -> Result<Self> {
+        writer.entry(&PagemapHead { pages_id })?;
+        Ok(Self {
+            writer,
+            last: None,
+            pages: 0,
+        })
+    }
+
+    fn add(&mut self, run: Run) -> Result<()> {
+        if run.is_present() {
+            self.pages += run.range.len() / PAGE_SIZE;
+        }
+        if self.last.as_mut().is_some_and(|last| last.joins(run)) {
+            return Ok(());
+        }
+        self.flush()?;
+        self.last = Some(run);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if let Some(run) = self.last.take() {
+            self.writer.entry(&PagemapEntry {
+                vaddr: run.range.start().get(),
+                // What readers older than `nr_pages` look at; CRIU 4.2 writes 0.
+                compat_nr_pages: 0,
+                in_parent: None,
+                flags: Some(run.flags),
+                nr_pages: Some(run.range.len() / PAGE_SIZE),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// How many pages are in the pages image.
+    fn finish(mut self) -> Result<u64> {
+        self.flush()?;
+        self.writer.finish()?;
+        Ok(self.pages)
+    }
+}

@@ -1,0 +1,131 @@
+//! The TCP connections of a tree from the moment they are saved until the tree
+//! is let go.
+//!
+//! Their packets are held back all that time, so that what was saved stays
+//! true. A tree that is to be killed goes into repair mode once more right
+//! before: a connection in repair mode ends without a word to its peer, which
+//! then waits for the restore.
+
+use commensal_images::messages::InetSkEntry;
+
+use super::address::Connection;
+use super::caretaker::Changes;
+use super::lock::Lock;
+use super::tcp::{self, Stream};
+use crate::files::OpenFile;
+use crate::{NetworkLock, Options, Result, Then};
+
+/// The saved connections. Dropping it lets their packets through and puts the
+/// sockets back as they were.
+pub struct Connections {
+    pub(super) changes: Changes,
+    lock: Lock,
+    method: NetworkLock,
+    /// Whether the tree is to be killed.
+    kill: bool,
+    saved: Vec<OpenFile>,
+    /// Connections that are still to be saved.
+    waiting: Vec<Waiting>,
+}
+
+struct Waiting {
+    file: OpenFile,
+    entry: InetSkEntry,
+    connection: Connection,
+}
+
+impl Connections {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            changes: Changes::default(),
+            lock: Lock::default(),
+            method: options.network_lock,
+            kill: options.then == Then::Kill,
+            saved: Vec::new(),
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Adds a connection that is to be saved.
+    pub(super) fn add(
+        &mut self,
+        file: &OpenFile,
+        entry: InetSkEntry,
+        connection: Connection,
+    ) -> Result<()> {
+        let file = file.try_clone()?;
+        self.waiting.push(Waiting {
+            file,
+            entry,
+            connection,
+        });
+        Ok(())
+    }
+
+    /// Holds the packets of all connections back, in as few steps as possible.
+    pub(super) fn hold_back(&mut self) -> Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        if let Some(undo) = self.lock.set_up(self.method)? {
+            self.changes.if_we_die(undo)?;
+        }
+        let connections: Vec<_> = self.waiting.iter().map(|one| one.connection).collect();
+        self.lock.hold(&connections)
+    }
+
+    /// Saves the next connection, which must be held back.
+    pub(super) fn save_next(&mut self) -> Result<Option<(InetSkEntry, Stream)>> {
+        let Some(Waiting {
+            file, mut entry, ..
+        }) = self.waiting.pop()
+        else {
+            return Ok(None);
+        };
+        let (info, stream) = tcp::save(&file, &mut self.changes)?;
+        entry.state = info.raw_state().into();
+        if self.kill {
+            self.saved.push(file);
+        }
+        Ok(Some((entry, stream)))
+    }
+
+    /// Lets the tree go with `let_go`, and its packets with it.
+    ///
+    /// A tree that runs on gets its packets before it runs. One that is killed
+    /// gets none until it is restored: `run_id`, the inventory's name of this
+    /// dump, says to the restore which lock to take away. That of a network
+    /// namespace of its own is locked as a whole.
+    ///
+    /// # Errors
+    ///
+    /// Those of `let_go`, or where the lock cannot be changed.
+    pub fn let_go(
+        mut self,
+        then: Then,
+        run_id: &str,
+        own_namespace: bool,
+        let_go: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        if then != Then::Kill {
+            let released = self.lock.release().and_then(|()| self.changes.forget());
+            return let_go().and(released);
+        }
+        self.repair_all()?;
+        let_go()?;
+        match own_namespace {
+            true => self.lock.leave_all_to_restore(self.method, run_id)?,
+            false => self.lock.leave_to_restore(self.method, run_id)?,
+        }
+        self.changes.forget()
+    }
+
+    /// Makes all connections end silently.
+    fn repair_all(&mut self) -> Result<()> {
+        for file in &self.saved {
+            let changes = tcp::repair_changes(file)?;
+            self.changes.keep(file, &changes)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,258 @@
+//! Descriptors that are sockets.
+//!
+//! Everything here works from outside, on a duplicate of the descriptor:
+//! options, queues (peeked, never read) and the kernel's own tables. Where a
+//! read has to change a property of the socket, `caretaker` sees to it that it
+//! is changed back; where packets have to be held back, `lock` does.
+//!
+//! The parts: `inet` (with `tcp`, `address`), `unix`, `netlink` and `packet`
+//! collect one kind each; `opts` the options of all, `lost_options` those that
+//! the images have no place for; `queue` what waits in a unix socket;
+//! `sock_diag` the kernel's tables; `refusals` what is refused by name;
+//! `namespace` is a network namespace of the tree's own; `Sockets` is what the
+//! sockets of a tree share, `Connections` what of it outlives their images.
+
+use commensal_images::messages::{FdTypes, InetSkEntry, ScmEntry, SkPacketEntry, UnixSkEntry};
+use commensal_images::{EntryWriter, Image};
+use linux_raw_sys::net::{
+    AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX, SCM_RIGHTS, SO_DOMAIN, SOL_SOCKET,
+};
+
+use self::opts::option;
+use self::queue::Packet;
+use self::sock_diag::Tables;
+use crate::files::{FilesDump, Images, Kind, OpenFile};
+use crate::{External, Options, Place, Result};
+
+mod address;
+mod caretaker;
+mod connections;
+mod inet;
+mod lock;
+mod lost_options;
+pub(crate) mod namespace;
+mod netlink;
+mod opts;
+mod packet;
+mod queue;
+mod refusals;
+mod request;
+mod sock_diag;
+mod tcp;
+mod unix;
+
+pub use connections::Connections;
+
+/// Unix sockets.
+static UNIX: Kind = Kind {
+    fd_type: FdTypes::Unixsk,
+    dump: dump_unix,
+};
+/// Internet sockets.
+static INET: Kind = Kind {
+    fd_type: FdTypes::Inetsk,
+    dump: dump_inet,
+};
+/// Netlink sockets.
+static NETLINK: Kind = Kind {
+    fd_type: FdTypes::Netlinksk,
+    dump: dump_netlink,
+};
+/// Packet sockets.
+static PACKET: Kind = Kind {
+    fd_type: FdTypes::Packetsk,
+    dump: dump_packet,
+};
+
+/// The kind of a socket.
+///
+/// # Errors
+///
+/// A refusal for a family that cannot be dumped.
+pub(crate) fn classify(file: &OpenFile) -> Result<&'static Kind> {
+    match option!(file, SOL_SOCKET, SO_DOMAIN)? {
+        AF_UNIX => Ok(&UNIX),
+        AF_INET | AF_INET6 => Ok(&INET),
+        AF_NETLINK => Ok(&NETLINK),
+        AF_PACKET => Ok(&PACKET),
+        family => Err(refusals::family(file, family)),
+    }
+}
+
+/// What the sockets of a tree share while they are being dumped.
+pub(crate) struct Sockets<'s> {
+    policy: Policy,
+    usual_options: lost_options::Usual,
+    tables: Tables,
+    peers: unix::Peers,
+    /// Written last: a restore wants to see a peer before what is connected to it.
+    unix_entries: Vec<UnixSkEntry>,
+    /// What was found in the queue of a unix socket, and what it is.
+    in_flight: Vec<(u32, FdTypes, Place)>,
+    queues: EntryWriter<'s>,
+    connections: Connections,
+}
+
+/// What the caller of the dump chose.
+#[derive(Debug)]
+struct Policy {
+    tcp_established: bool,
+    tcp_close: bool,
+    skip_in_flight: bool,
+    external_unix: bool,
+    accept_loss: bool,
+    externals: Vec<u32>,
+}
+
+impl<'s> Sockets<'s> {
+    /// None yet.
+    pub(crate) fn new(images: &Images<'s>, options: &Options) -> Result<Self> {
+        let externals = options
+            .external
+            .iter()
+            .filter_map(|external| match external {
+                External::Unix { inode } => Some(*inode),
+                _ => None,
+            });
+        Ok(Self {
+            policy: Policy {
+                tcp_established: options.tcp_established,
+                tcp_close: options.tcp_close,
+                skip_in_flight: options.skip_in_flight,
+                external_unix: options.external_unix,
+                accept_loss: options.accept_loss,
+                externals: externals.collect(),
+            },
+            usual_options: lost_options::Usual::default(),
+            tables: Tables::default(),
+            peers: unix::Peers::default(),
+            unix_entries: Vec::new(),
+            in_flight: Vec::new(),
+            queues: images.entries(Image::SkQueues)?,
+            connections: Connections::new(options),
+        })
+    }
+
+    /// Completes the image of the queues; the connections stay held.
+    pub(crate) fn finish(self) -> Result<Connections> {
+        self.queues.finish()?;
+        Ok(self.connections)
+    }
+}
+
+/// When all descriptors are done: saves the TCP connections, all of them held
+/// back at once, and writes the unix sockets outside of the tree that the
+/// restore is to connect to.
+///
+/// # Errors
+///
+/// A refusal where a socket is connected to one outside and may not be.
+pub(crate) fn finish(dump: &mut FilesDump<'_>) -> Result<()> {
+    dump.sockets.connections.hold_back()?;
+    while let Some((entry, stream)) = dump.sockets.connections.save_next()? {
+        write_stream(&entry, &stream, &dump.images)?;
+        let id = entry.id;
+        dump.write(FdTypes::Inetsk, id, |to| to.isk = Some(entry))?;
+    }
+    let held = dump.held_ids();
+    let Sockets {
+        peers,
+        tables,
+        policy,
+        unix_entries,
+        in_flight,
+        ..
+    } = &mut dump.sockets;
+    let mut entries = std::mem::take(unix_entries);
+    refusals::held_by_queues_alone(in_flight, &entries, |id| held.contains(&id))?;
+    for mut external in peers.finish(tables, policy)? {
+        external.id = dump.fresh_id();
+        entries.push(external);
+    }
+    for entry in unix::peers_first(entries) {
+        let id = entry.id;
+        dump.write(FdTypes::Unixsk, id, |to| to.usk = Some(entry))?;
+    }
+    Ok(())
+}
+
+fn dump_inet(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
+    if !dump.writes() {
+        inet::check(file, &dump.sockets.policy)?;
+        let kind = inet::Kind::of(file)?;
+        dump.sockets.usual_options.warn_of_others(file, kind);
+        return Ok(());
+    }
+    match inet::dump(file, id, &mut dump.sockets)? {
+        Some(entry) => dump.write(FdTypes::Inetsk, id, |to| to.isk = Some(entry)),
+        // Its connection is saved with all others.
+        None => Ok(()),
+    }
+}
+
+/// The image of a connection's state and queues.
+fn write_stream(entry: &InetSkEntry, stream: &tcp::Stream, images: &Images<'_>) -> Result<()> {
+    let mut image = images.entries(Image::TcpStream(entry.ino))?;
+    image.entry(&stream.entry)?;
+    image.payload(&stream.received)?;
+    image.payload(&stream.sent)?;
+    Ok(image.finish()?)
+}
+
+fn dump_unix(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
+    if !dump.writes() {
+        return unix::check(file, &mut dump.sockets);
+    }
+    let (entry, packets) = unix::dump(file, id, &mut dump.sockets)?;
+    for packet in packets {
+        dump_packet_of(file, id, packet, dump)?;
+    }
+    dump.sockets.unix_entries.push(entry);
+    Ok(())
+}
+
+/// Writes a message of a queue; the files in flight with it come first.
+fn dump_packet_of(
+    file: &OpenFile,
+    id: u32,
+    packet: Packet,
+    dump: &mut FilesDump<'_>,
+) -> Result<()> {
+    let mut rights = Vec::with_capacity(packet.rights.len());
+    for fd in packet.rights {
+        let (kind, right) = dump.in_flight(fd, file.place.clone())?;
+        let found = (right, kind, file.place.clone());
+        dump.sockets.in_flight.push(found);
+        rights.push(right);
+    }
+    let scm = ScmEntry {
+        r#type: SCM_RIGHTS,
+        rights,
+    };
+    let entry = SkPacketEntry {
+        id_for: id,
+        length: packet.data.len() as u32,
+        scm: if scm.rights.is_empty() {
+            Vec::new()
+        } else {
+            vec![scm]
+        },
+    };
+    Ok(dump
+        .sockets
+        .queues
+        .entry_with_payload(&entry, &packet.data)?)
+}
+
+fn dump_netlink(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
+    if dump.writes() {
+        netlink::check_queue(file)?;
+    }
+    let entry = netlink::dump(file, id, &mut dump.sockets)?;
+    dump.write(FdTypes::Netlinksk, id, |to| to.nlsk = Some(entry))
+}
+
+fn dump_packet(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
+    let entry = packet::dump(file, id, &mut dump.sockets)?;
+    dump.write(FdTypes::Packetsk, id, |to| to.psk = Some(entry))
+}

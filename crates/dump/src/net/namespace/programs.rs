@@ -1,0 +1,97 @@
+//! What is saved by programs, whose output the restore gives to the same
+//! programs: addresses, routes and rules by ip(8), filters by iptables-save(8)
+//! and nft(8).
+
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use commensal_images::Image;
+use commensal_sys::Pid;
+
+use super::refusal;
+use crate::{Error, Refusal, Result};
+
+/// The older interface to the packet filter. What the other one made is seen
+/// by nft(8) as well, and must not be saved twice.
+const LEGACY: [&str; 2] = ["iptables-legacy-save", "ip6tables-legacy-save"];
+
+/// Each program without which a namespace cannot be saved, and its package.
+pub fn check(root: Pid) -> Vec<Refusal> {
+    let needed = [("ip", "-V", "iproute2"), ("nft", "-v", "nftables")];
+    let missing = needed.into_iter().filter(|(name, version, _)| {
+        let run = Command::new(name)
+            .arg(version)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        !run.is_ok_and(|status| status.success())
+    });
+    missing
+        .map(|(name, _, package)| {
+            refusal(
+                root,
+                "in a network namespace of its own",
+                &format!("what is in it is saved by the program {name}, which cannot be run"),
+                &format!("install {package}"),
+            )
+        })
+        .collect()
+}
+
+/// Everything in our thread's namespace, with the image it goes into.
+///
+/// # Errors
+///
+/// Where a program fails, with what it says.
+pub fn save(id: u32) -> Result<Vec<(Image, Vec<u8>)>> {
+    let ipv6 = Path::new("/proc/sys/net/ipv6").exists();
+    let mut saved = vec![
+        (Image::Ifaddr(id), run("ip", &["addr", "save"])?),
+        (Image::Route(id), run("ip", &["route", "save"])?),
+        (Image::Rule(id), run("ip", &["rule", "save"])?),
+        (Image::Nftables(id), run("nft", &["list", "ruleset"])?),
+    ];
+    if ipv6 {
+        let routes = run("ip", &["-6", "route", "save"])?;
+        saved.push((Image::Route6(id), routes));
+    }
+    let [v4, v6] = LEGACY;
+    saved.extend(legacy(v4)?.map(|rules| (Image::Iptables(id), rules)));
+    if ipv6 {
+        saved.extend(legacy(v6)?.map(|rules| (Image::Ip6tables(id), rules)));
+    }
+    Ok(saved)
+}
+
+/// The rules of the older interface; none where its program is not installed.
+fn legacy(program: &str) -> Result<Option<Vec<u8>>> {
+    match run(program, &[]) {
+        Ok(rules) => Ok(Some(rules)),
+        Err(Error::NetworkProgram { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn run(program: &str, args: &[&str]) -> Result<Vec<u8>> {
+    let failed = |source| Error::NetworkProgram {
+        program: [&[program], args].concat().join(" "),
+        source,
+    };
+    let output = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(failed)?;
+    match output.status.success() {
+        true => Ok(output.stdout),
+        false => {
+            let reason = String::from_utf8_lossy(&output.stderr);
+            let reason = format!("{}: {}", output.status, reason.trim());
+            Err(failed(io::Error::other(reason)))
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Unix sockets: streams, datagrams and sequenced packets.
+
+use commensal_images::messages::{FilePermsEntry, SkShutdown, UnixSkEntry};
+use commensal_sys::{Errno, sockio};
+use linux_raw_sys::net::{AF_UNIX, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{RecvFlags, recv};
+
+use super::queue::{Packet, Queue};
+use super::sock_diag::UnixSocket;
+use super::tcp::State;
+use super::{Sockets, opts};
+use crate::Result;
+use crate::files::OpenFile;
+
+mod name;
+mod order;
+mod peers;
+
+pub use order::peers_first;
+pub use peers::Peers;
+
+const LISTEN: u8 = State::Listen as u8;
+const ESTABLISHED: u8 = State::Established as u8;
+const CLOSE: u8 = State::Close as u8;
+
+/// Collects a socket and what waits in it.
+pub fn dump(
+    file: &OpenFile,
+    id: u32,
+    sockets: &mut Sockets<'_>,
+) -> Result<(UnixSkEntry, Vec<Packet>)> {
+    let inode = file.stat.ino as u32;
+    let Some(socket) = sockets.tables.unix()?.get(&inode).cloned() else {
+        return Err(foreign(file));
+    };
+    supported(file, &socket)?;
+    if u32::from(socket.kind) == SOCK_STREAM && socket.receive_queue > 0 && is_urgent(file)? {
+        file.lose(
+            "a unix socket with an urgent byte unread (MSG_OOB)",
+            "the restore makes an ordinary byte of it",
+            sockets.policy.accept_loss,
+        )?;
+    }
+    let name = name::resolve(file, &socket.name)?;
+    let packets = match queue(file, &socket)? {
+        Some(queue) => queue.read(file, &mut sockets.connections.changes)?,
+        None => Vec::new(),
+    };
+    let entry = UnixSkEntry {
+        id,
+        ino: inode,
+        r#type: socket.kind.into(),
+        state: socket.state.into(),
+        flags: file.flags,
+        uflags: 0,
+        backlog: socket.send_queue,
+        peer: sockets
+            .peers
+            .meet(file, inode, sockets.tables.unix()?)?
+            .unwrap_or(0),
+        fown: file.owner.clone(),
+        opts: opts::common(file, AF_UNIX)?,
+        name: socket.name.clone(),
+        shutdown: shutdown(socket.shutdown),
+        file_perms: name.as_ref().map(|name| FilePermsEntry {
+            mode: name.mode,
+            uid: name.uid,
+            gid: name.gid,
+        }),
+        deleted: name
+            .as_ref()
+            .is_some_and(|name| name.deleted)
+            .then_some(true),
+        name_dir: name.and_then(|name| name.dir),
+        // Of one namespace there is no need to tell which.
+        ns_id: None,
+        mnt_id: None,
+    };
+    Ok((entry, packets))
+}
+
+/// Refuses what can never be dumped. The tree still runs: a socket that is not
+/// in the table was made after that was read.
+pub fn check(file: &OpenFile, sockets: &mut Sockets<'_>) -> Result<()> {
+    let inode = file.stat.ino as u32;
+    let table = sockets.tables.unix()?;
+    let Some(socket) = table.get(&inode) else {
+        return Ok(());
+    };
+    supported(file, socket)?;
+    // Connections that wait to be accepted come and go.
+    if socket.peer == 0 || !table.contains_key(&socket.peer) {
+        sockets.peers.note(inode);
+        return Ok(());
+    }
+    sockets.peers.meet(file, inode, table).map(drop)
+}
+
+fn supported(file: &OpenFile, socket: &UnixSocket) -> Result<()> {
+    if !matches!(
+        socket.kind.into(),
+        SOCK_STREAM | SOCK_DGRAM | SOCK_SEQPACKET
+    ) {
+        return Err(file.refuse(
+            format!("a unix socket of type {}", socket.kind),
+            "CRIU's images have no place for it",
+            "close it before the dump",
+        ));
+    }
+    if !matches!(socket.state, LISTEN | ESTABLISHED | CLOSE) {
+        return Err(file.refuse(
+            format!("a unix socket in state {}", socket.state),
+            "this state cannot be restored",
+            "wait until the connection is made or closed",
+        ));
+    }
+    Ok(())
+}
+
+/// The queue, where something is in it.
+fn queue(file: &OpenFile, socket: &UnixSocket) -> Result<Option<Queue>> {
+    if socket.state == LISTEN {
+        return Ok(None);
+    }
+    let kind = u32::from(socket.kind);
+    let receiving = socket.shutdown & 1 == 0;
+    // An empty message counts no byte, but it makes the socket readable.
+    let may_be_empty = kind != SOCK_STREAM && receiving && is_readable(file)?;
+    if socket.receive_queue == 0 && !may_be_empty {
+        return Ok(None);
+    }
+    Ok(Some(Queue {
+        is_stream: kind == SOCK_STREAM,
+        ends: kind == SOCK_STREAM || kind == SOCK_SEQPACKET && !receiving,
+        // Of a datagram socket only the first message is counted.
+        len: (kind != SOCK_DGRAM).then_some(socket.receive_queue as usize),
+    }))
+}
+
+fn is_readable(file: &OpenFile) -> Result<bool> {
+    file.ask("poll", |fd| {
+        let mut fds = [PollFd::new(&fd, PollFlags::IN)];
+        poll(
+            &mut fds,
+            Some(&Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            }),
+        )?;
+        Ok(fds[0].revents().contains(PollFlags::IN))
+    })
+}
+
+/// Whether a stream has a byte that was sent as urgent and is read apart from the others.
+fn is_urgent(file: &OpenFile) -> Result<bool> {
+    let flags = RecvFlags::OOB | RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    match recv(file.fd(), &mut [0u8; 1], flags) {
+        Ok((_, length)) => Ok(length > 0),
+        Err(Errno::INVAL | Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOTCONN) => Ok(false),
+        Err(errno) => Err(file.error("recv(MSG_OOB)", errno)),
+    }
+}
+
+fn shutdown(bits: u8) -> Option<i32> {
+    match bits & 3 {
+        1 => Some(SkShutdown::Read as i32),
+        2 => Some(SkShutdown::Write as i32),
+        3 => Some(SkShutdown::Both as i32),
+        _ => None,
+    }
+}
+
+/// A socket that is not in the table of our network namespace.
+fn foreign(file: &OpenFile) -> crate::Error {
+    file.refuse(
+        "a unix socket of another network namespace",
+        "its peer and its name cannot be asked for from here",
+        "dump it from inside its network namespace",
+    )
+}
+
+/// Opens the file the socket is bound to.
+fn bound_file(file: &OpenFile) -> Result<std::os::fd::OwnedFd> {
+    file.ask("ioctl(SIOCUNIXFILE)", |fd| sockio::unix_file(fd))
+}

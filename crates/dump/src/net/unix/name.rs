@@ -1,0 +1,116 @@
+//! The file a unix socket is bound to.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, Stat};
+
+use super::bound_file;
+use crate::files::OpenFile;
+use crate::{Result, proc};
+
+/// What the kernel puts behind the path of a file without a name.
+const DELETED: &[u8] = b" (deleted)";
+
+/// A socket's file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Name {
+    /// For a relative address, the directory it was relative to.
+    pub dir: Option<Vec<u8>>,
+    /// Whether the path leads to the file no longer.
+    pub deleted: bool,
+    /// Type and permissions.
+    pub mode: u32,
+    /// The owner.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+}
+
+/// Finds the file behind an address; `None` for an abstract one or none.
+pub fn resolve(file: &OpenFile, sun_path: &[u8]) -> Result<Option<Name>> {
+    if sun_path.first().is_none_or(|first| *first == 0) {
+        return Ok(None);
+    }
+    let bound = bound_file(file)?;
+    let failed = |call| move |errno| file.error(call, errno);
+    let stat = rustix::fs::fstat(&bound).map_err(failed("fstat"))?;
+    let link = format!("/proc/self/fd/{}", bound.as_fd().as_raw_fd());
+    let link = rustix::fs::readlink(link, Vec::new()).map_err(failed("readlink"))?;
+    let (path, deleted) = strip_deleted(link.as_bytes(), &stat);
+    let name = sun_path.split(|byte| *byte == 0).next().unwrap_or_default();
+    let dir = match name {
+        [b'/', ..] => None,
+        _ => Some(match directory(path, name) {
+            Some(dir) => dir.to_vec(),
+            None => working_directory(file, name, &stat)?,
+        }),
+    };
+    Ok(Some(Name {
+        dir,
+        deleted,
+        mode: stat.st_mode,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+    }))
+}
+
+/// The path without the kernel's note, and whether that was one: a name may
+/// end like it.
+fn strip_deleted<'a>(link: &'a [u8], stat: &Stat) -> (&'a [u8], bool) {
+    match link.strip_suffix(DELETED) {
+        Some(path) if !leads_to(link, stat) => (path, true),
+        _ => (link, false),
+    }
+}
+
+fn leads_to(path: &[u8], stat: &Stat) -> bool {
+    let path = Path::new(OsStr::from_bytes(path));
+    let found = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW);
+    found.is_ok_and(|found| (found.st_dev, found.st_ino) == (stat.st_dev, stat.st_ino))
+}
+
+/// The directory in which `name` is `path`.
+fn directory<'a>(path: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let name = name.strip_prefix(b"./").unwrap_or(name);
+    let dir = path.strip_suffix(name)?.strip_suffix(b"/")?;
+    Some(if dir.is_empty() { b"/" } else { dir })
+}
+
+/// The working directory of the task that has the socket, where `name` leads from there to the
+/// socket's file: `../sock` and the like are not the end of any path.
+fn working_directory(file: &OpenFile, name: &[u8], stat: &Stat) -> Result<Vec<u8>> {
+    let link = proc::path(file.at.pid, "cwd");
+    let cwd = rustix::fs::readlink(link, Vec::new())
+        .map_err(|errno| file.error("readlink", errno))?
+        .into_bytes();
+    match leads_to(&[&cwd, b"/".as_slice(), name].concat(), stat) {
+        true => Ok(cwd),
+        false => Err(unreachable_name(file, name)),
+    }
+}
+
+fn unreachable_name(file: &OpenFile, name: &[u8]) -> crate::Error {
+    file.refuse(
+        format!("a unix socket bound to {:?}", String::from_utf8_lossy(name)),
+        "its file is no longer where this relative path led",
+        "bind it to an absolute path",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_name_is_cut_off_its_path() {
+        assert_eq!(directory(b"/run/app/sock", b"sock"), Some(&b"/run/app"[..]));
+        assert_eq!(directory(b"/run/app/sock", b"app/sock"), Some(&b"/run"[..]));
+        assert_eq!(directory(b"/sock", b"sock"), Some(&b"/"[..]));
+        assert_eq!(directory(b"/run/sock", b"./sock"), Some(&b"/run"[..]));
+        assert_eq!(directory(b"/run/a-sock", b"sock"), None);
+        assert_eq!(directory(b"/run/sock", b"../sock"), None);
+    }
+}

@@ -1,0 +1,57 @@
+//! CRIU's pre-dump: the memory of a tree that runs on, for later dumps.
+
+use std::time::Instant;
+
+use commensal_images::ImageSet;
+use commensal_sys::Pid;
+
+use crate::mm::{PageServer, PageWriter};
+use crate::run::{auto_dedup, images_dir, size_of_images, write_stats};
+use crate::{Error, Options, Result, Summary, inventory, preflight};
+
+/// Copies the private memory of the tree of `root` into the directory that `options` name,
+/// without stopping it; what [`Options::prev_images`] has just so is only listed.
+///
+/// A later [`dump`](crate::dump) whose [`Options::prev_images`] leads here leaves out what has
+/// not changed.
+///
+/// # Errors
+///
+/// As [`dump`](crate::dump).
+pub fn pre_dump(root: Pid, options: &Options) -> Result<Summary> {
+    let started = Instant::now();
+    let mut prepared = preflight::check(root, options)?;
+    let dir = images_dir(options)?;
+    if let Some(target) = &options.prev_images {
+        prepared.build_on(target, &dir)?;
+    }
+    let server = options.page_server.as_ref().map(PageServer::connect);
+    let server = server.transpose()?;
+    let set = ImageSet::new(dir);
+    let pages = PageWriter::new(&set)
+        .cancel(options.cancel.clone())
+        .server(server.as_ref());
+    let mut summary = Summary::default();
+    for (&pid, mappings) in &prepared.mappings {
+        let id = pid.get() as u64;
+        let found = match pages.pre_dump(id, mappings, prepared.parent(pid)) {
+            Ok(found) => found.stats,
+            // It ended.
+            Err(Error::Sys(_) | Error::Gone { .. }) if pid != root => continue,
+            Err(error) => return Err(error),
+        };
+        summary.tasks += 1;
+        summary.mappings += mappings.len() as u64;
+        summary.pages_scanned += found.scanned;
+        summary.pages_written += found.written;
+        summary.pages_in_parent += found.in_parent;
+    }
+    drop(pages);
+    server.as_ref().map_or(Ok(()), PageServer::close)?;
+    let dir = set.finish(&inventory::of_round(prepared.ids.own()))?;
+    auto_dedup(options);
+    summary.bytes_written = size_of_images(&options.images_dir);
+    summary.total = started.elapsed();
+    write_stats(&dir, options, &summary)?;
+    Ok(summary)
+}

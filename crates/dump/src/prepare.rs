@@ -1,0 +1,146 @@
+//! What is read of the tree while it still runs, so that it need not be read
+//! while it stands still.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use commensal_images::{Image, ImageSink, ImagesDir, PageChain};
+use commensal_sys::Pid;
+
+use crate::cgroup::Cgroups;
+use crate::mm::{Allow, MappedFileCache, Mappings, PageWriter, Tracker};
+use crate::rounds::Rounds;
+use crate::tree::ids::Ids;
+use crate::tree::namespaces::has_own;
+use crate::{Error, Options, Refusal, Result};
+
+/// What is known of the tree, and of ourselves, before the tree is stopped.
+#[derive(Debug)]
+pub struct Prepared {
+    allow: Allow,
+    pub(crate) files: MappedFileCache,
+    pub(crate) mappings: HashMap<Pid, Mappings>,
+    /// With our own objects in it.
+    pub ids: Ids,
+    /// With our own groups in it; `None` where groups are not dumped.
+    pub cgroups: Option<Cgroups>,
+    /// With pre-copy, what tells of written pages.
+    pub(crate) trackers: HashMap<Pid, Tracker>,
+    /// The pages in the images that this dump builds on.
+    parents: HashMap<Pid, PageChain>,
+    /// What the rounds of a pre-copy came to.
+    pub rounds: Rounds,
+}
+
+impl Prepared {
+    /// Reads the mappings of the running `tasks`, below `root`, and adds everything that
+    /// cannot be dumped to `refusals`.
+    ///
+    /// # Errors
+    ///
+    /// Where a task that is there cannot be read.
+    pub fn new(
+        root: Pid,
+        tasks: &[Pid],
+        options: &Options,
+        refusals: &mut Vec<Refusal>,
+    ) -> Result<Self> {
+        let cgroups = options.cgroups.then(|| Cgroups::new(root, options));
+        let mut prepared = Self {
+            allow: Allow {
+                uprobes: options.allow_uprobes,
+                system_v: has_own(root, "ipc")?,
+            },
+            files: MappedFileCache::default(),
+            mappings: HashMap::new(),
+            ids: Ids::new()?,
+            cgroups: cgroups.transpose()?,
+            trackers: HashMap::new(),
+            parents: HashMap::new(),
+            rounds: Rounds::default(),
+        };
+        for &pid in tasks {
+            match prepared.read(pid) {
+                Ok(mappings) => {
+                    prepared.mappings.insert(pid, mappings);
+                }
+                Err(Error::Refused(found)) => refusals.extend(found),
+                // It ended, or became another program: seen again when it
+                // stands still.
+                Err(Error::Gone { .. } | Error::Proc { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(prepared)
+    }
+
+    /// Makes room for the pages that the tasks have now; gives their bytes.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no room for them in the images directory.
+    pub fn reserve<S: ImageSink>(&self, pages: &PageWriter<'_, S>) -> Result<u64> {
+        let mut total = 0;
+        for (pid, mappings) in &self.mappings {
+            match pages.reserve(pid.get() as u64, mappings, self.trackers.get(pid)) {
+                Ok(bytes) => total += bytes,
+                // A task that is gone by now needs no room.
+                Err(Error::Sys(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(total)
+    }
+
+    /// The mappings of a task that stands still.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mappings::read`].
+    pub fn mappings(&mut self, pid: Pid) -> Result<Mappings> {
+        let mut mappings = match self.mappings.remove(&pid) {
+            Some(mut mappings) => {
+                mappings.refresh(&mut self.files)?;
+                mappings
+            }
+            None => self.read(pid)?,
+        };
+        if let Some(mut tracker) = self.trackers.remove(&pid)
+            && tracker.register(&mappings).is_ok()
+        {
+            mappings.disown(&tracker);
+            self.trackers.insert(pid, tracker);
+        }
+        Ok(mappings)
+    }
+
+    /// What is known of the written pages of a task, with pre-copy.
+    pub fn tracker(&self, pid: Pid) -> Option<&Tracker> {
+        self.trackers.get(&pid)
+    }
+
+    /// Builds on the images in `target`, a directory relative to `dir`, from here on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Earlier`] where they cannot be read.
+    pub fn build_on(&mut self, target: &Path, dir: &ImagesDir) -> Result<()> {
+        dir.link_parent(target)?;
+        let parent = dir.path().join("parent");
+        for &pid in self.mappings.keys() {
+            let image = Image::Pagemap(pid.get() as u64);
+            self.parents
+                .extend(PageChain::open(&parent, image)?.map(|chain| (pid, chain)));
+        }
+        Ok(())
+    }
+
+    /// The pages of a task in the images that this dump builds on.
+    pub fn parent(&self, pid: Pid) -> Option<&PageChain> {
+        self.parents.get(&pid)
+    }
+
+    pub(crate) fn read(&mut self, pid: Pid) -> Result<Mappings> {
+        Mappings::read(pid, &mut self.files, self.allow)
+    }
+}

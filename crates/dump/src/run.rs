@@ -1,0 +1,317 @@
+//! The dump, in order.
+
+use std::io::Write;
+use std::path::Path;
+use std::thread;
+use std::time::Instant;
+
+use commensal_cured::Cured;
+use commensal_images::stream::{Compression, ImageStream};
+use commensal_images::{Existing, Image, ImageSet, ImageSink, ImagesDir, dedup, write_service};
+use commensal_sys::Pid;
+
+use crate::collect::{Collected, Collector, Copier, Memory};
+use crate::cpu_info::cpu_info;
+use crate::files::Drained;
+use crate::let_go::Standing;
+use crate::mm::{PageServer, PageWriter};
+use crate::net::namespace::{self as network, Network};
+use crate::prepare::Prepared;
+use crate::progress::Progress;
+use crate::stages::Stages;
+use crate::tree::{self, Frozen, namespaces};
+use crate::{
+    Error, Hooks, Options, Place, Refusal, Result, Summary, Then, inventory, preflight, stats,
+    timens,
+};
+
+/// Dumps the tree of `root` into the directory that `options` name.
+///
+/// The inventory is written last: a directory without it is not an image set.
+///
+/// # Errors
+///
+/// Why there is no image set; the tree runs on as before, whatever
+/// [`Options::then`] says.
+pub fn dump(root: Pid, options: &Options, hooks: &dyn Hooks) -> Result<Summary> {
+    let started = Instant::now();
+    let sink = |prepared: &mut Prepared| {
+        let dir = images_dir(options)?;
+        match (&options.pre_copy, &options.prev_images) {
+            (Some(how), _) => prepared.pre_copy(how, &dir, options)?,
+            (None, Some(target)) => prepared.build_on(target, &dir)?,
+            (None, None) => {}
+        }
+        Ok(dir)
+    };
+    let (mut summary, dir) = run(root, sink, options, hooks)?;
+    auto_dedup(options);
+    summary.bytes_written += size_of_images(&options.images_dir);
+    summary.total = started.elapsed();
+    write_stats(&dir, options, &summary)?;
+    Ok(summary)
+}
+
+/// Dumps the tree of `root` into `output`, as one [stream](commensal_images::stream); of the
+/// directories in `options` none is used but the work directory.
+///
+/// The tree is let go, or killed, when `output` has taken the whole image set: what becomes of it
+/// there is not known here.
+///
+/// # Errors
+///
+/// As [`dump`].
+pub fn dump_stream(
+    root: Pid,
+    output: impl Write + Send + 'static,
+    compression: Compression,
+    options: &Options,
+    hooks: &dyn Hooks,
+) -> Result<Summary> {
+    let started = Instant::now();
+    refuse_pre_copy(root, options)?;
+    let stream = |_: &mut Prepared| {
+        let cancel = options.cancel.clone();
+        let give_up = Box::new(move || cancel.check().is_err());
+        Ok(ImageStream::begin(output, compression, give_up)?)
+    };
+    let run = run(root, stream, options, hooks);
+    // What was given up is no failure of the stream.
+    let (mut summary, stream) = run.or_else(|error| options.cancel.check().and(Err(error)))?;
+    summary.bytes_written = stream.bytes();
+    summary.total = started.elapsed();
+    write_stats(&stream, options, &summary)?;
+    stream.finish()?;
+    Ok(summary)
+}
+
+/// Dumps the tree into a sink that is made once nothing is refused; gives the sink back with the
+/// set complete.
+fn run<S: ImageSink + Send>(
+    root: Pid,
+    sink: impl FnOnce(&mut Prepared) -> Result<S> + Send,
+    options: &Options,
+    hooks: &dyn Hooks,
+) -> Result<(Summary, S)> {
+    // From our own network.
+    let server = options.page_server.as_ref().map(PageServer::connect);
+    let server = server.transpose()?;
+    network::inside(root, |network| {
+        run_here(root, sink, options, hooks, Surroundings { network, server })
+    })
+}
+
+/// What lies around a dump, if there is such a thing.
+struct Surroundings<'n> {
+    /// The tree's own network namespace, which we are in.
+    network: Option<&'n Network>,
+    /// What takes the pages.
+    server: Option<PageServer>,
+}
+
+/// The same, from a thread that is in the tree's network namespace.
+fn run_here<S: ImageSink>(
+    root: Pid,
+    sink: impl FnOnce(&mut Prepared) -> Result<S>,
+    options: &Options,
+    hooks: &dyn Hooks,
+    Surroundings { network, server }: Surroundings<'_>,
+) -> Result<(Summary, S)> {
+    let mut prepared = preflight::check(root, options)?;
+    network.map_or(Ok(()), |network| network.check(options))?;
+    let set = ImageSet::new(sink(&mut prepared)?);
+    if options.cpu_info {
+        set.one(Image::Cpuinfo, &cpu_info()?)?;
+    }
+    let rounds = prepared.rounds;
+    let progress = Progress::new(hooks);
+    let copied = |bytes| progress.add(bytes);
+    let pages = PageWriter::new(&set)
+        .workers(workers())
+        .cancel(options.cancel.clone())
+        .progress(&copied)
+        .server(server.as_ref());
+    progress.expect(prepared.reserve(&pages)?);
+    options.cancel.check()?;
+
+    let collector = Collector::prepare(root, &set, &mut prepared, &pages, options)?;
+    let stages = Stages::new(hooks, network);
+    // The tasks of a group that is frozen already could not be looked at: they do not come to rest.
+    let looked_at = options.freeze_cgroup.is_none();
+    let candidates = tree::candidates(collector.tasks().filter(|_| looked_at))?;
+    let several = collector.tasks().nth(1).is_some();
+    let memory = Box::new(Memory::new(prepared, &pages));
+    let still = thread::scope(|scope| {
+        let copier = Copier::start(scope, memory, several);
+        let freezing = Instant::now();
+        let mut frozen = tree::freeze(root, candidates, options)?;
+        if options.then == Then::Kill {
+            frozen.doom();
+        }
+        let group = frozen.group.take();
+        let time = freezing.elapsed();
+        stages.lock_network()?;
+        if let Some(network) = network {
+            network.dump(namespaces::tree_id("net"), &set, options)?;
+        }
+        let (tasks, collected) = images(&set, frozen, collector, copier, options)?;
+        Ok::<_, Error>((freezing, time, group, tasks, collected))
+    });
+    let (freezing, freezing_time, group, tasks, collected) = still?;
+    drop(pages);
+    server.as_ref().map_or(Ok(()), PageServer::close)?;
+    let Collected {
+        own_ids,
+        own_cgroups,
+        figures,
+        unread,
+        links,
+        connections,
+        trackers,
+        ..
+    } = collected;
+    let standing = Standing {
+        tasks,
+        group,
+        connections,
+        own_network: network.is_some(),
+    };
+    let inventory = || inventory::inventory(options, &own_ids, own_cgroups);
+    let (sink, hook, gone, frozen);
+    if options.then == Then::Resume && !stages.need_stopped_tree() {
+        drop(unread);
+        stages.unlock_network(true);
+        gone = standing.let_go(Then::Resume, "");
+        frozen = freezing.elapsed();
+        sink = set.finish(&inventory())?;
+        links.keep();
+        hook = stages.dumped()?;
+    } else {
+        // Reading a terminal takes its data from the tree, which must not miss it.
+        let drained = match options.then {
+            Then::Kill => Some(unread.drain()?),
+            Then::Resume | Then::Stop => {
+                drop(unread);
+                None
+            }
+        };
+        let inventory = inventory();
+        sink = set.finish(&inventory)?;
+        links.keep();
+        hook = stages.dumped()?;
+        let then = match hook {
+            Ok(()) => options.then,
+            Err(_) => Then::Resume,
+        };
+        // Put back before the tree runs on.
+        match then {
+            Then::Kill => drained.map_or((), Drained::forget),
+            Then::Resume | Then::Stop => drop(drained),
+        }
+        stages.unlock_network(then == Then::Resume);
+        gone = standing.let_go(then, inventory.dump_criu_run_id());
+        frozen = freezing.elapsed();
+    }
+    hook.map_err(|source| Error::Hook {
+        stage: "post-dump",
+        source,
+    })?;
+    gone?;
+    drop(trackers);
+    let summary = Summary {
+        freezing: freezing_time,
+        frozen,
+        rounds: rounds.count,
+        pages_pre_copied: rounds.pages,
+        bytes_written: rounds.bytes,
+        ..figures
+    };
+    Ok((summary, sink))
+}
+
+/// Collects a tree that stands still, and writes all images that tell of it.
+fn images<'s, S: ImageSink>(
+    set: &'s ImageSet<S>,
+    frozen: Frozen,
+    mut collector: Collector<'s, '_, S>,
+    mut copier: Copier<'_>,
+    options: &'s Options,
+) -> Result<(Vec<Cured>, Collected<'s>)> {
+    let root = frozen.members[0].pid;
+    collector.begin(&frozen, &mut copier)?;
+    let mut tasks = Vec::new();
+    for member in frozen.members {
+        options.cancel.check()?;
+        tasks.extend(collector.member(member, &mut copier)?);
+    }
+    let collected = collector.finish(copier)?;
+    options.cancel.check()?;
+    timens::write(set, root, &collected.root_ids)?;
+    Ok((tasks, collected))
+}
+
+/// The images are complete: what does not work here costs space only.
+pub(crate) fn auto_dedup(options: &Options) {
+    if options.auto_dedup
+        && let Err(error) = dedup(&options.images_dir)
+    {
+        tracing::error!(%error, "no space was given back in the earlier images");
+    }
+}
+
+/// The images would need those of the rounds, and a stream is one set.
+fn refuse_pre_copy(root: Pid, options: &Options) -> Result<()> {
+    if options.pre_copy.is_none() {
+        return Ok(());
+    }
+    Err(Refusal {
+        what: "a task to be pre-copied into a stream".into(),
+        place: Place::Task { pid: root },
+        reason: "each round is a directory of its own, and a stream has none".into(),
+        remedy: "dump into a directory, or stream without pre-copy".into(),
+    }
+    .into())
+}
+
+pub(crate) fn images_dir(options: &Options) -> Result<ImagesDir> {
+    let existing = match options.images_dir_may_be_used {
+        true => Existing::ReplaceSet,
+        false => Existing::Refuse,
+    };
+    Ok(ImagesDir::create(&options.images_dir, existing)?)
+}
+
+/// The length of all image files in a directory, in bytes.
+pub(crate) fn size_of_images(dir: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return 0;
+    };
+    let lengths = entries.flatten().filter_map(|entry| {
+        let name = entry.file_name();
+        Image::from_file_name(name.to_str()?)?;
+        Some(entry.metadata().ok()?.len())
+    });
+    lengths.sum()
+}
+
+pub(crate) fn write_stats(
+    sink: &impl ImageSink,
+    options: &Options,
+    summary: &Summary,
+) -> Result<()> {
+    let entry = stats::entry(summary);
+    match &options.work_dir {
+        None => write_service(sink, Image::StatsDump, &entry)?,
+        Some(work_dir) => {
+            let dir = ImagesDir::create(work_dir, Existing::Keep)?;
+            write_service(&dir, Image::StatsDump, &entry)?;
+        }
+    }
+    Ok(())
+}
+
+/// How many threads copy pages: they are bound by memory, not by processors.
+fn workers() -> usize {
+    const MOST: usize = 4;
+    std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST))
+}

@@ -1,0 +1,183 @@
+//! One thread's image, in two steps: what is seen from outside before
+//! anything runs in it, and what it says of itself.
+
+use commensal_abi::ThreadInfo;
+use commensal_images::messages::{
+    CoreEntry, LsmType, March, RseqEntry, TaskCoreEntry, ThreadCoreEntry, ThreadInfoX86,
+    ThreadSasEntry,
+};
+use commensal_seized::Thread;
+use commensal_sys::{Errno, Pid, Tid, robust_list};
+
+use super::seccomp::Seccomp;
+use super::xsave::{self, Layout};
+use super::{creds, registers, sched, security, signals};
+use crate::proc::Status;
+use crate::{Error, Result};
+
+/// A thread as it is seen from outside.
+#[derive(Clone, Debug)]
+pub struct Outside {
+    /// The thread.
+    pub tid: Tid,
+    /// Its seccomp mode and filters.
+    pub seccomp: Seccomp,
+    /// The blocked signals, bit n for signal n + 1.
+    pub blocked: u64,
+    pid: Pid,
+    status: Status,
+    machine: ThreadInfoX86,
+    core: ThreadCoreEntry,
+}
+
+impl Outside {
+    /// Collects a held thread with this `status`, of a task that is `stopped` or runs. Must come
+    /// before anything runs in it: its extended state is read here.
+    ///
+    /// # Errors
+    ///
+    /// When the thread is gone, or does not let itself be read.
+    pub fn collect(
+        pid: Pid,
+        thread: &Thread,
+        status: Status,
+        layout: &Layout,
+        stopped: bool,
+    ) -> Result<Self> {
+        let tid = thread.tid();
+        Ok(Self {
+            tid,
+            seccomp: Seccomp::of(tid, status.seccomp)?,
+            blocked: thread.signal_mask()?,
+            machine: machine(thread, layout)?,
+            core: core(thread, &status, stopped)?,
+            pid,
+            status,
+        })
+    }
+
+    /// The file mode mask of the task.
+    pub fn umask(&self) -> u32 {
+        self.status.umask
+    }
+
+    /// Above all numbers of the task's descriptors.
+    pub fn fd_size(&self) -> u32 {
+        self.status.fd_size
+    }
+
+    /// With what the thread says of itself.
+    ///
+    /// # Errors
+    ///
+    /// When the thread is gone.
+    pub fn complete(mut self, inside: &ThreadInfo, module: LsmType) -> Result<Complete> {
+        self.machine.clear_tid_addr = inside.tid_address;
+        self.core.sas = Some(ThreadSasEntry {
+            ss_sp: inside.altstack.sp,
+            ss_size: inside.altstack.size,
+            ss_flags: inside.altstack.flags as u32,
+        });
+        self.core.pdeath_sig = (inside.pdeath_sig != 0).then_some(inside.pdeath_sig as u32);
+        let mut creds = creds::entry(&self.status, inside.securebits);
+        security::fill(&mut creds, self.pid, self.tid, module)?;
+        self.core.creds = Some(creds);
+        Ok(Complete {
+            tid: self.tid,
+            seccomp: self.seccomp,
+            core: self.core,
+            blocked: self.blocked,
+            machine: self.machine,
+        })
+    }
+}
+
+/// A thread of which all is known.
+#[derive(Clone, Debug)]
+pub struct Complete {
+    /// The thread.
+    pub tid: Tid,
+    /// Its seccomp mode and filters.
+    pub seccomp: Seccomp,
+    /// Its image, still without seccomp.
+    pub core: ThreadCoreEntry,
+    blocked: u64,
+    machine: ThreadInfoX86,
+}
+
+impl Complete {
+    /// The thread's image; a leader's has its task in it, and with that the
+    /// blocked signals.
+    pub fn into_entry(mut self, task: Option<TaskCoreEntry>) -> CoreEntry {
+        if task.is_none() {
+            self.core.blk_sigset = Some(self.blocked);
+        }
+        CoreEntry {
+            mtype: March::X8664.into(),
+            thread_info: Some(self.machine),
+            tc: task,
+            ids: None,
+            thread_core: Some(self.core),
+        }
+    }
+}
+
+fn machine(thread: &Thread, layout: &Layout) -> Result<ThreadInfoX86> {
+    let tid = thread.tid();
+    let fpregs = xsave::split(thread.extended_state()?, layout)
+        .ok_or_else(|| commensal_sys::Error::new("PTRACE_GETREGSET", tid.get(), Errno::INVAL))?;
+    Ok(ThreadInfoX86 {
+        clear_tid_addr: 0,
+        gpregs: registers::general(thread.registers()),
+        fpregs,
+        tls: registers::thread_areas(tid)?,
+    })
+}
+
+fn core(thread: &Thread, status: &Status, stopped: bool) -> Result<ThreadCoreEntry> {
+    let tid = thread.tid();
+    let (robust_head, robust_len) = robust_list::get(tid)?;
+    let mut core = ThreadCoreEntry {
+        futex_rla: robust_head.get(),
+        futex_rla_len: robust_len as u32,
+        signals_p: Some(signals::queue(&pending(thread, status, false)?, stopped)),
+        comm: Some(status.comm.clone()),
+        rseq_entry: Some(rseq(thread)?),
+        ..ThreadCoreEntry::default()
+    };
+    sched::fill(&mut core, tid)?;
+    Ok(core)
+}
+
+/// The queue of pending signals, of the thread or of its task: mostly `status` says that there
+/// are none.
+///
+/// # Errors
+///
+/// When the thread is gone.
+pub fn pending(
+    thread: &Thread,
+    status: &Status,
+    shared: bool,
+) -> Result<Vec<[u8; signals::SIGINFO_LEN]>> {
+    let set = match shared {
+        true => status.shared_pending,
+        false => status.pending,
+    };
+    match set {
+        0 => Ok(Vec::new()),
+        _ => Ok(thread.pending(shared)?),
+    }
+}
+
+/// The registration of restartable sequences. A thread that was stopped inside
+/// one goes on at its abort handler, so no critical section is saved.
+fn rseq(thread: &Thread) -> Result<RseqEntry, Error> {
+    let registration = thread.rseq()?.unwrap_or_default();
+    Ok(RseqEntry {
+        rseq_abi_pointer: registration.pointer,
+        rseq_abi_size: registration.size,
+        signature: registration.signature,
+        rseq_cs_pointer: None,
+    })
+}

@@ -1,0 +1,181 @@
+//! Which namespaces a task lives in (namespaces(7)).
+
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+
+use commensal_images::messages::TaskKobjIdsEntry;
+use commensal_sys::Pid;
+use rustix::thread::move_into_link_name_space;
+
+use crate::{Error, Result, proc};
+
+/// The kinds of namespaces, in the order in which CRIU counts them.
+pub const KINDS: [&str; 8] = ["pid", "net", "ipc", "uts", "time", "mnt", "user", "cgroup"];
+
+/// The namespaces of one task: an inode number for each of [`KINDS`], `None`
+/// where the kernel has none of the kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Namespaces([Option<u64>; KINDS.len()]);
+
+impl Namespaces {
+    /// The namespaces of a task.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gone`] when the task is, [`Error::Proc`] without the right to
+    /// ptrace it.
+    pub fn of(pid: Pid) -> Result<Self> {
+        let mut inodes = [None; KINDS.len()];
+        for (inode, kind) in inodes.iter_mut().zip(KINDS) {
+            *inode = inode_of(pid, kind)?;
+        }
+        Ok(Self(inodes))
+    }
+
+    /// Our own namespaces.
+    ///
+    /// # Errors
+    ///
+    /// Where /proc is not mounted.
+    pub fn own() -> Result<Self> {
+        Self::of(own_pid())
+    }
+
+    /// The kinds in which two tasks differ.
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let pairs = self.0.iter().zip(&other.0).zip(KINDS);
+        pairs
+            .filter(|((a, b), _)| a != b)
+            .map(|(_, kind)| kind)
+            .collect()
+    }
+
+    /// The id that [`Namespaces::fill`] gives the namespace of a kind, if `inode` is that of this
+    /// task's.
+    pub fn id_of(&self, own: &Self, kind: &str, inode: u64) -> Option<u32> {
+        let place = KINDS.iter().position(|known| *known == kind)?;
+        if self.0[place] != Some(inode) {
+            return None;
+        }
+        match own.0[place] == Some(inode) {
+            true => Some(place as u32 + 1),
+            false => Some(tree_id(kind)),
+        }
+    }
+
+    /// Puts the ids of the namespaces into a task's ids: the place in [`KINDS`]
+    /// for ours, the numbers behind for those of the tree.
+    pub fn fill(&self, own: &Self, ids: &mut TaskKobjIdsEntry) {
+        let fields = [
+            &mut ids.pid_ns_id,
+            &mut ids.net_ns_id,
+            &mut ids.ipc_ns_id,
+            &mut ids.uts_ns_id,
+            &mut ids.time_ns_id,
+            &mut ids.mnt_ns_id,
+            &mut ids.user_ns_id,
+            &mut ids.cgroup_ns_id,
+        ];
+        let inodes = self.0.iter().zip(&own.0);
+        for ((field, (inode, ours)), id) in fields.into_iter().zip(inodes).zip(1..) {
+            let id = if inode == ours {
+                id
+            } else {
+                id + KINDS.len() as u32
+            };
+            *field = inode.map(|_| id);
+        }
+    }
+}
+
+/// The id of the tree's namespace of a kind of which we have another one.
+pub fn tree_id(kind: &str) -> u32 {
+    let place = KINDS.iter().take_while(|other| **other != kind).count();
+    (place + 1 + KINDS.len()) as u32
+}
+
+/// Whether a task lives in another namespace of a kind than we do.
+///
+/// # Errors
+///
+/// As [`Namespaces::of`].
+pub fn has_own(pid: Pid, kind: &str) -> Result<bool> {
+    Ok(inode_of(pid, kind)? != inode_of(own_pid(), kind)?)
+}
+
+/// Calls `work` in a thread that is in a task's namespace of a kind; ours stay where they are.
+///
+/// # Errors
+///
+/// Those of `work`; where the namespace cannot be entered.
+pub fn inside<T: Send>(pid: Pid, kind: &str, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let path = proc::path(pid, &format!("ns/{kind}"));
+    let namespace = File::open(&path).map_err(|source| proc::error(pid, path, source))?;
+    let failed = |errno| Error::Sys(commensal_sys::Error::new("setns", pid.get(), errno));
+    let result = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            move_into_link_name_space(namespace.as_fd(), None).map_err(failed)?;
+            work()
+        });
+        thread.join()
+    });
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Whether a task's children would be born into another time namespace than
+/// its own (time_namespaces(7)).
+///
+/// # Errors
+///
+/// As [`Namespaces::of`].
+pub fn has_time_for_children(pid: Pid) -> Result<bool> {
+    Ok(inode_of(pid, "time")? != inode_of(pid, "time_for_children")?)
+}
+
+/// The inode of a task's namespace, `None` where the kernel has no such kind.
+fn inode_of(pid: Pid, kind: &str) -> Result<Option<u64>> {
+    let name = format!("ns/{kind}");
+    let path = proc::path(pid, &name);
+    match fs::metadata(&path) {
+        Ok(meta) => Ok(Some(meta.ino())),
+        Err(source) => match proc::error(pid, path, source) {
+            Error::Proc { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            error => Err(error),
+        },
+    }
+}
+
+/// Our own process id.
+pub fn own_pid() -> Pid {
+    Pid::new(std::process::id() as i32).expect("the kernel gives positive pids")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn we_share_all_namespaces_with_ourselves() {
+        let own = Namespaces::own().unwrap();
+        assert_eq!(own.differences(&own), [""; 0]);
+        let mut ids = TaskKobjIdsEntry::default();
+        own.fill(&own, &mut ids);
+        assert_eq!((ids.pid_ns_id, ids.mnt_ns_id), (Some(1), Some(6)));
+    }
+
+    #[test]
+    fn a_different_inode_is_a_difference() {
+        let own = Namespaces::own().unwrap();
+        let mut other = own;
+        other.0[1] = Some(1);
+        assert_eq!(own.differences(&other), ["net"]);
+        let mut ids = TaskKobjIdsEntry::default();
+        other.fill(&own, &mut ids);
+        assert_eq!((ids.net_ns_id, ids.ipc_ns_id), (Some(10), Some(3)));
+        assert_eq!(other.id_of(&own, "net", 1), ids.net_ns_id);
+        let ipc = own.0[2].unwrap();
+        assert_eq!(other.id_of(&own, "ipc", ipc), ids.ipc_ns_id);
+        assert_eq!(other.id_of(&own, "net", ipc), None);
+    }
+}

@@ -1,0 +1,52 @@
+//! How a thread is scheduled: sched_getscheduler(2), sched_getparam(2).
+
+use linux_raw_sys::general::{__NR_ioprio_get, __NR_sched_getparam, __NR_sched_getscheduler};
+
+use crate::{Error, Result, Tid, raw};
+
+/// `IOPRIO_WHO_PROCESS` (linux/ioprio.h): one thread.
+const IOPRIO_WHO_PROCESS: u64 = 1;
+
+/// The policy (`SCHED_*`), with `SCHED_RESET_ON_FORK` or-ed in where it is set.
+///
+/// # Errors
+///
+/// ESRCH when the thread is gone.
+pub fn policy(tid: Tid) -> Result<u32> {
+    let args = [tid.get() as u64, 0, 0, 0, 0, 0];
+    // SAFETY: sched_getscheduler(2) takes no address.
+    let policy = unsafe { raw::syscall(__NR_sched_getscheduler, args) };
+    policy
+        .map(|policy| policy as u32)
+        .map_err(|errno| Error::new("sched_getscheduler", tid.get(), errno))
+}
+
+/// The real-time priority; 0 under a policy that has none.
+///
+/// # Errors
+///
+/// ESRCH when the thread is gone.
+pub fn priority(tid: Tid) -> Result<i32> {
+    let mut priority = 0i32;
+    let args = [tid.get() as u64, &raw mut priority as u64, 0, 0, 0, 0];
+    // SAFETY: sched_getparam(2) writes one `struct sched_param`, which is one
+    // int, to the address, exclusively ours.
+    let done = unsafe { raw::syscall(__NR_sched_getparam, args) };
+    done.map_err(|errno| Error::new("sched_getparam", tid.get(), errno))?;
+    Ok(priority)
+}
+
+/// The I/O priority (ioprio_get(2)): class in the top three of 16 bits; 0
+/// where none was set.
+///
+/// # Errors
+///
+/// ESRCH when the thread is gone.
+pub fn io_priority(tid: Tid) -> Result<u32> {
+    let args = [IOPRIO_WHO_PROCESS, tid.get() as u64, 0, 0, 0, 0];
+    // SAFETY: ioprio_get(2) takes no address.
+    let priority = unsafe { raw::syscall(__NR_ioprio_get, args) };
+    priority
+        .map(|priority| priority as u32)
+        .map_err(|errno| Error::new("ioprio_get", tid.get(), errno))
+}

@@ -1,0 +1,169 @@
+"""Objects of the kernel behind descriptors: timers, marks, namespaces, pipes of packets.
+
+objects.py KIND
+"""
+
+import ctypes
+import fcntl
+import os
+import select
+import struct
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "sockets"))
+from rounds import chosen, go, same  # noqa: E402
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+MILLISECOND = 1_000_000
+# sys/timerfd.h, sys/eventfd.h, sys/inotify.h, linux/fanotify.h, asm/unistd_64.h
+CLOCK_MONOTONIC, CLOCK_BOOTTIME_ALARM = 1, 9
+IN_CREATE, IN_ALL_EVENTS, IN_DONT_FOLLOW = 0x100, 0xFFF, 0x0200_0000
+FAN_REPORT_FID, FAN_MARK_ADD, FAN_MARK_FILESYSTEM, FAN_CREATE = 0x200, 0x1, 0x100, 0x100
+FANOTIFY_INIT, FANOTIFY_MARK, AT_FDCWD = 300, 301, -100
+
+
+def call(result):
+    """The result of a call of the C library, or its error."""
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def readable(fd):
+    """Whether it can be read within ten seconds."""
+    return bool(select.select([fd], [], [], 10)[0])
+
+
+def ticking():
+    """A periodic timer ticks unread; it ticks on after it was read."""
+    timer = call(LIBC.timerfd_create(CLOCK_MONOTONIC, os.O_NONBLOCK))
+    interval = 5 * MILLISECOND
+    call(LIBC.timerfd_settime(timer, 0, struct.pack("4q", 0, interval, 0, interval), None))
+
+    def one_round():
+        # The first read gives what went by since the round before, the second what comes.
+        for _ in range(2):
+            same(readable(timer), True)
+            same(struct.unpack("Q", os.read(timer, 8))[0] > 0, True)
+
+    return one_round
+
+
+def alarm():
+    """A timer that wakes the machine up."""
+    timer = call(LIBC.timerfd_create(CLOCK_BOOTTIME_ALARM, 0))
+    return lambda: os.fstat(timer)
+
+
+def semaphore():
+    """An eventfd of which a read takes one."""
+    counter = os.eventfd(5, os.EFD_SEMAPHORE | os.EFD_NONBLOCK)
+    return lambda: os.fstat(counter)
+
+
+def marks(fd):
+    """The watches and marks of a descriptor, as the kernel tells them."""
+    with open(f"/proc/self/fdinfo/{fd}") as info:
+        return [line for line in info if line.startswith(("fanotify", "inotify"))]
+
+
+def file_system():
+    """A mark on a whole file system."""
+    group = call(LIBC.syscall(FANOTIFY_INIT, FAN_REPORT_FID | 2, 0))
+    flags, mask = FAN_MARK_ADD | FAN_MARK_FILESYSTEM, ctypes.c_uint64(FAN_CREATE)
+    call(LIBC.syscall(FANOTIFY_MARK, group, flags, mask, AT_FDCWD, os.getcwd().encode()))
+    before = marks(group)
+
+    def one_round():
+        same(marks(group), before)
+        with open("made", "w"):
+            pass
+        same(readable(group) and len(os.read(group, 1 << 16)) > 0, True)
+        os.unlink("made")
+
+    return one_round
+
+
+def link():
+    """A watch on a symbolic link."""
+    group = call(LIBC.inotify_init1(os.O_NONBLOCK))
+    os.symlink("nowhere", "link")
+    call(LIBC.inotify_add_watch(group, b"link", IN_ALL_EVENTS | IN_DONT_FOLLOW))
+    return lambda: same(len(marks(group)), 1)
+
+
+def watches():
+    """Watches around the working directory."""
+    group = call(LIBC.inotify_init1(os.O_NONBLOCK))
+    os.makedirs("outer/inner")
+    for path in (b".", b"outer", b"outer/inner", b"/etc"):
+        call(LIBC.inotify_add_watch(group, path, IN_CREATE))
+    before = len(marks(group))
+
+    def one_round():
+        same(len(marks(group)), before)
+        with open("outer/inner/made", "w"):
+            pass
+        same(readable(group) and len(os.read(group, 1 << 16)) > 0, True)
+        os.unlink("outer/inner/made")
+
+    return one_round
+
+
+def namespaces():
+    """The namespaces that the tree lives in."""
+    names = ("pid", "net", "ipc", "uts", "mnt", "user", "cgroup")
+    files = [os.open(f"/proc/self/ns/{name}", os.O_RDONLY) for name in names]
+    before = [os.readlink(f"/proc/self/ns/{name}") for name in names]
+    return lambda: same([os.readlink(f"/proc/self/fd/{fd}") for fd in files], before)
+
+
+def packets():
+    """An empty pipe in packet mode."""
+    reader, writer = os.pipe2(os.O_DIRECT)
+    before = fcntl.fcntl(reader, fcntl.F_GETFL), fcntl.fcntl(writer, fcntl.F_GETFL)
+    same(before[1] & os.O_DIRECT, os.O_DIRECT)
+    return lambda: same((fcntl.fcntl(reader, fcntl.F_GETFL), fcntl.fcntl(writer, fcntl.F_GETFL)),
+                        before)
+
+
+def unread_packets():
+    """Two packets in a pipe."""
+    reader, writer = os.pipe2(os.O_DIRECT)
+    os.write(writer, b"one")
+    os.write(writer, b"two")
+    return lambda: os.fstat(reader)
+
+
+def lost_number():
+    """An epoll instance watches a pipe under two numbers, of which one is closed by now."""
+    instance = select.epoll()
+    reader, writer = os.pipe()
+    closed = os.dup(reader)
+    spare = os.dup(reader)
+    instance.register(reader, select.EPOLLIN)
+    instance.register(closed, select.EPOLLIN)
+    os.close(closed)
+    wanted = sorted([(reader, select.EPOLLIN), (closed, select.EPOLLIN)])
+    os.write(writer, b"x")
+
+    def one_round():
+        same(os.fstat(spare).st_ino, os.fstat(reader).st_ino)
+        same(sorted(instance.poll(10)), wanted)
+
+    return one_round
+
+
+go(chosen({
+    "ticking": ticking,
+    "alarm": alarm,
+    "semaphore": semaphore,
+    "file-system": file_system,
+    "link": link,
+    "watches": watches,
+    "namespaces": namespaces,
+    "packets": packets,
+    "unread-packets": unread_packets,
+    "lost-number": lost_number,
+}))

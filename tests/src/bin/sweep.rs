@@ -1,0 +1,105 @@
+//! `sweep`: kills the dumper at each of its system call stops, and prints what became of the
+//! target. `cargo xtask sweep` runs it.
+
+use std::process::{Command, ExitCode};
+
+use clap::Parser;
+use commensal_tests::harness::paths;
+use commensal_tests::sweep::{Subject, Sweep};
+use rustix::process::Signal;
+
+/// Kill the dumper at each of its system call stops, and look at the target after each.
+#[derive(Parser)]
+struct Args {
+    /// Kill at every Nth stop only.
+    #[arg(long, default_value_t = 1)]
+    step: usize,
+    /// The first stop.
+    #[arg(long, default_value_t = 1)]
+    first: usize,
+    /// What the dumper gets: kill, or int, term or hup, which it may handle.
+    #[arg(long, default_value = "kill")]
+    signal: String,
+    /// Parts of the names of the sweeps to make; all of them by default.
+    names: Vec<String>,
+}
+
+type Targets = (
+    &'static str,
+    Option<&'static str>,
+    &'static [&'static str],
+    usize,
+);
+
+/// Name, mode of a child process, modes of threads, and how much coarser the steps are.
+const TARGETS: [Targets; 7] = [
+    ("one thread, computing", None, &["spin"], 1),
+    ("one thread, sleeping", None, &["nap"], 1),
+    ("one thread, both", None, &["mixed"], 1),
+    ("one thread, restartable sequences", None, &["rseq"], 3),
+    ("one thread, under seccomp", None, &["lean"], 3),
+    ("four threads", None, &["mixed", "spin", "poll", "futex"], 7),
+    ("two tasks", Some("nap"), &["mixed"], 7),
+];
+
+/// What is killed.
+const CHAIN: &str = "the chain of states";
+const DUMP: &str = "commensal dump";
+const PRE_COPY: &str = "commensal dump --pre-copy";
+
+fn main() -> ExitCode {
+    let Args {
+        step,
+        first,
+        signal,
+        names,
+    } = Args::parse();
+    let signal = match signal.as_str() {
+        "kill" => Signal::KILL,
+        "int" => Signal::INT,
+        "term" => Signal::TERM,
+        "hup" => Signal::HUP,
+        other => panic!("--signal {other}: kill, int, term or hup"),
+    };
+    let mut clean = true;
+    for dumper in [CHAIN, DUMP, PRE_COPY] {
+        for (target, child, modes, coarser) in TARGETS {
+            let name = format!("{dumper}: {target}");
+            if !names.is_empty() && !names.iter().any(|part| name.contains(part.as_str())) {
+                continue;
+            }
+            let sweep = Sweep {
+                target: &|| Subject::start(child, modes),
+                dumper: &|target| command(dumper, target),
+                first,
+                step: step * coarser,
+                signal,
+            };
+            let outcome = sweep.run();
+            println!("{name}: {outcome}");
+            clean &= outcome.is_clean();
+        }
+    }
+    if clean {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn command(dumper: &str, target: &Subject) -> Command {
+    if dumper == CHAIN {
+        let mut command = Command::new(paths::victim("sweep-chain"));
+        command.args(target.pids().iter().map(u32::to_string));
+        return command;
+    }
+    let mut command = Command::new(paths::commensal());
+    command
+        .args(["dump", "--then", "resume", "--images-dir"])
+        .arg(target.images())
+        .arg(target.pid().to_string());
+    if dumper == PRE_COPY {
+        command.arg("--pre-copy");
+    }
+    command
+}

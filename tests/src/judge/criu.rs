@@ -1,0 +1,84 @@
+//! `criu restore`.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{Judge, JudgeError, Restored};
+use crate::harness::{process, reaper};
+
+impl Judge {
+    /// Restore a dump, with CRIU's own defaults.
+    pub fn restore(&self, images: &Path) -> Result<Restored, JudgeError> {
+        self.restore_with(images, &[])
+    }
+
+    /// Restore a dump with further arguments of `criu restore`.
+    ///
+    /// Waits until every pid of the dumped tree is free: CRIU gives the tasks their old pids.
+    pub fn restore_with(&self, images: &Path, arguments: &[&str]) -> Result<Restored, JudgeError> {
+        reaper::adopt_orphans();
+        let tree = self.decode(&images.join("pstree.img"))?;
+        for pid in numbers(&tree, "pid")
+            .into_iter()
+            .chain(numbers(&tree, "threads"))
+        {
+            process::wait_until_free(pid);
+        }
+        let work = tempfile::tempdir().expect("a temporary directory");
+        let status = self
+            .command("usr/sbin/criu")
+            .args([
+                "restore",
+                "--no-default-config",
+                "--restore-detached",
+                "-v4",
+            ])
+            .args(["--log-file", "restore.log", "--pidfile", "root.pid"])
+            .arg("--images-dir")
+            .arg(images)
+            .arg("--work-dir")
+            .arg(work.path())
+            .args(arguments)
+            .stdin(std::process::Stdio::null())
+            .status();
+        if !status.is_ok_and(|status| status.success()) {
+            let log = fs::read_to_string(work.path().join("restore.log")).unwrap_or_default();
+            return Err(JudgeError::Refused {
+                verb: "criu restore".into(),
+                log: complaints(&log),
+            });
+        }
+        let pid =
+            fs::read_to_string(work.path().join("root.pid")).expect("criu wrote the root's pid");
+        Ok(Restored::new(
+            pid.trim().parse().expect("a pid file holds a number"),
+        ))
+    }
+}
+
+/// Every number under `key` in an image's entries, be it one or a list.
+fn numbers(image: &Value, key: &str) -> Vec<u32> {
+    let mut found = Vec::new();
+    for entry in image["entries"].as_array().into_iter().flatten() {
+        match &entry[key] {
+            Value::Array(list) => found.extend(list.iter().filter_map(Value::as_u64)),
+            value => found.extend(value.as_u64()),
+        }
+    }
+    found
+        .into_iter()
+        .filter_map(|number| u32::try_from(number).ok())
+        .collect()
+}
+
+/// The lines of a CRIU log that say what went wrong, or its end.
+fn complaints(log: &str) -> String {
+    let errors: Vec<&str> = log.lines().filter(|line| line.contains("Error")).collect();
+    if errors.is_empty() {
+        let lines: Vec<&str> = log.lines().collect();
+        return lines[lines.len().saturating_sub(20)..].join("\n");
+    }
+    errors.join("\n")
+}

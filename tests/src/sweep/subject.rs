@@ -1,0 +1,175 @@
+//! The target of a sweep.
+
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::Facts;
+use crate::harness::{paths, process, reaper, wait_for};
+use crate::victim::report::{Fault, Reader};
+
+/// The kinds of harm, as they are counted.
+pub const KINDS: [&str; 6] = ["dead", "stuck", "masked", "leaked", "EINTR", "changed"];
+
+/// How long a target may take to be as it was after its dumper died.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a target suffered.
+#[derive(Debug, Clone)]
+pub struct Harm {
+    /// One of `KINDS`.
+    pub kind: &'static str,
+    /// Details.
+    pub what: String,
+}
+
+/// A victim that watches itself, and how it looked before.
+#[derive(Debug)]
+pub struct Subject {
+    child: Child,
+    workers: usize,
+    reader: Reader,
+    before: Facts,
+    dir: TempDir,
+}
+
+impl Subject {
+    /// Start `victim-watch` with these modes; `child` is the mode of a child process.
+    pub fn start(child: Option<&str>, modes: &[&str]) -> Self {
+        reaper::adopt_orphans();
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let report = dir.path().join("report");
+        let reader = Reader::create(&report).expect("a new report");
+        let mut command = Command::new("setsid");
+        command.arg(paths::victim("victim-watch")).arg(&report);
+        if let Some(mode) = child {
+            command.args(["--child", mode]);
+        }
+        let child_process = command
+            .args(modes)
+            .env(process::MARK, dir.path())
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("the victim starts");
+        let workers = modes.len() + usize::from(child.is_some());
+        wait_for("the victim's first rounds", || {
+            reader
+                .rounds(workers)
+                .iter()
+                .all(|&rounds| rounds > 2)
+                .then_some(())
+        });
+        let before = Facts::of(child_process.id());
+        Self {
+            child: child_process,
+            workers,
+            reader,
+            before,
+            dir,
+        }
+    }
+
+    /// The first task.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// All tasks.
+    pub fn pids(&self) -> Vec<u32> {
+        process::tree(self.pid())
+    }
+
+    /// A new path in a folder that lives as long as the target.
+    pub fn images(&self) -> std::path::PathBuf {
+        let images = self.dir.path().join("images");
+        let _ = std::fs::remove_dir_all(&images);
+        images
+    }
+
+    /// Whether it runs on as if nothing had happened; looks until it does, or patience ends.
+    pub fn check(&self) -> Result<(), Harm> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.look() {
+                Err(harm) if harm.kind != "dead" && Instant::now() < deadline => {
+                    thread::sleep(Duration::from_millis(1))
+                }
+                Err(harm) => return Err(harm),
+                Ok(()) => break,
+            }
+        }
+        self.progress()?;
+        match self.reader.faults().as_slice() {
+            [] => Ok(()),
+            faults => {
+                let eintr = faults.iter().any(|&(fault, _)| fault == Fault::Interrupted);
+                Err(Harm {
+                    kind: if eintr { "EINTR" } else { "changed" },
+                    what: format!("{faults:?}"),
+                })
+            }
+        }
+    }
+
+    /// From outside.
+    fn look(&self) -> Result<(), Harm> {
+        let dead = |pid: &u32| process::stat(*pid).is_none_or(|stat| stat.state == 'Z');
+        if let Some(pid) = self.before.pids().find(dead) {
+            return Err(Harm {
+                kind: "dead",
+                what: format!("task {pid}"),
+            });
+        }
+        let differences = self.before.differences(&Facts::of(self.pid()));
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let what = differences.join("; ");
+        Err(Harm {
+            kind: kind(&what),
+            what,
+        })
+    }
+
+    /// Every worker gets through a whole round.
+    fn progress(&self) -> Result<(), Harm> {
+        let deadline = Instant::now() + PATIENCE;
+        let start = self.reader.rounds(self.workers);
+        loop {
+            let now = self.reader.rounds(self.workers);
+            if now.iter().zip(&start).all(|(now, start)| *now >= start + 2) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(Harm {
+                    kind: "stuck",
+                    what: format!("rounds {start:?}, then {now:?}"),
+                });
+            }
+            thread::sleep(Duration::from_micros(300));
+        }
+    }
+}
+
+/// What kind of harm a list of differences is.
+fn kind(differences: &str) -> &'static str {
+    let is = |words: &[&str]| words.iter().any(|word| differences.contains(word));
+    if is(&["TracerPid"]) {
+        "stuck"
+    } else if is(&["SigBlk"]) {
+        "masked"
+    } else if is(&["mapping", "descriptor", "thread", "timers"]) {
+        "leaked"
+    } else {
+        "changed"
+    }
+}
+
+impl Drop for Subject {
+    fn drop(&mut self) {
+        process::kill_tree(self.pid());
+        process::kill_marked(self.dir.path());
+    }
+}

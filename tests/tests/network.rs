@@ -1,0 +1,66 @@
+//! A tree in a network namespace of its own.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use commensal_tests::harness::{
+    Dumper, Program, Target, Then, assert_resumes_with, assert_survives,
+};
+use commensal_tests::{judge_or_skip, machine_or_skip, need_or_skip};
+
+fn own_network() -> Program {
+    Program::script("python3", "network.py").restless()
+}
+
+fn namespace(pid: impl std::fmt::Display) -> PathBuf {
+    fs::read_link(format!("/proc/{pid}/ns/net")).expect("a task")
+}
+
+/// Making a namespace takes root, and saving one the programs that look into it.
+fn possible() -> bool {
+    let runs = |program: &str, version: &str| {
+        let mut command = Command::new(program);
+        command.arg(version).stdout(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    rustix::process::geteuid().is_root() && runs("ip", "-V") && runs("nft", "-v")
+}
+
+#[test]
+fn a_namespace_comes_back_with_what_is_in_it() {
+    let judge = judge_or_skip!();
+    need_or_skip!(possible(), "it needs root, ip and nft");
+    let target = Target::spawn_for_restore(&own_network());
+    assert_ne!(namespace(target.pid()), namespace("self"));
+    assert_survives(
+        judge,
+        &target,
+        &["--tcp-established"],
+        &["--tcp-established"],
+    );
+}
+
+#[test]
+fn a_namespace_is_left_as_it_is() {
+    need_or_skip!(possible(), "it needs root, ip and nft");
+    assert_resumes_with(&own_network(), 3, &["--tcp-established"]);
+}
+
+#[test]
+fn an_interface_that_cannot_be_saved_is_refused_by_name() {
+    need_or_skip!(possible(), "it needs root, ip and nft");
+    let target = Target::spawn(&own_network());
+    let added = Command::new("nsenter")
+        .args(["--net", "--target", &target.pid().to_string()])
+        .args(["ip", "link", "add", "odd0", "type", "bridge"])
+        .status()
+        .is_ok_and(|status| status.success());
+    machine_or_skip!(added, "the kernel has no bridges");
+    let images = target.images_dir("images");
+    let failure = Dumper::Commensal
+        .run(target.pid(), &images, Then::Resume, &["--tcp-established"])
+        .expect_err("no dump");
+    assert!(failure.message.contains("odd0"), "{}", failure.message);
+    target.wait_rounds(2);
+}

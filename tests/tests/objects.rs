@@ -1,0 +1,94 @@
+//! Objects of the kernel behind descriptors: they live on after a restore with stock CRIU and
+//! through dumps with resume, or are refused by name.
+
+use std::process::Command;
+
+use commensal_tests::harness::{
+    Dumper, Program, Target, Then, assert_refused, assert_resumes_with, assert_survives,
+};
+use commensal_tests::judge_or_skip;
+
+/// A kind of `tests/programs/objects.py`.
+fn objects(kind: &str) -> Program {
+    Program::script("python3", "objects.py")
+        .arg(kind)
+        .restless()
+}
+
+/// Through a restore, and through five dumps with resume.
+fn lives_through(kind: &str) {
+    assert_resumes_with(&objects(kind), 5, &[]);
+    let judge = judge_or_skip!();
+    let target = Target::spawn_for_restore(&objects(kind));
+    assert_survives(judge, &target, &[], &[]);
+}
+
+#[test]
+fn a_periodic_timer_that_nobody_reads_ticks_on() {
+    lives_through("ticking");
+}
+
+#[test]
+fn a_mark_on_a_file_system() {
+    lives_through("file-system");
+}
+
+/// Without CAP_DAC_READ_SEARCH no watch can be opened by its handle, so its name is looked for.
+#[test]
+fn watches_without_the_right_to_open_handles() {
+    let judge = judge_or_skip!();
+    let target = Target::spawn_for_restore(&objects("watches"));
+    let images = target.images_dir("images");
+    let dump = Dumper::chosen().command(target.pid(), &images, Then::Kill);
+    let dumped = Command::new("setpriv")
+        .args(["--bounding-set", "-dac_read_search"])
+        .arg(dump.get_program())
+        .args(dump.get_args())
+        .output()
+        .expect("setpriv starts");
+    let message = String::from_utf8_lossy(&dumped.stderr);
+    assert!(dumped.status.success(), "the dump failed: {message}");
+    target.wait_gone();
+    let restored = judge.restore_with(&images, &[]);
+    let _restored = restored.unwrap_or_else(|error| panic!("{error}"));
+    target.wait_rounds(3);
+}
+
+#[test]
+fn namespaces_of_the_tree() {
+    lives_through("namespaces");
+}
+
+#[test]
+fn a_pipe_in_packet_mode() {
+    lives_through("packets");
+}
+
+#[test]
+fn an_epoll_target_whose_number_is_gone() {
+    lives_through("lost-number");
+}
+
+#[test]
+fn what_a_restore_would_lose_is_refused_by_name() {
+    for (kind, name) in [
+        ("semaphore", "an eventfd that counts as a semaphore"),
+        ("link", "a watch on the symbolic link"),
+        ("alarm", "a timerfd of clock 9"),
+        (
+            "unread-packets",
+            "a pipe in packet mode (O_DIRECT) with packets unread",
+        ),
+    ] {
+        assert_refused(&objects(kind), &[], name);
+    }
+}
+
+#[test]
+fn a_loss_can_be_accepted() {
+    let target = Target::spawn(&objects("semaphore"));
+    let images = target.images_dir("images");
+    let dumped = Dumper::chosen().run(target.pid(), &images, Then::Resume, &["--accept-loss"]);
+    dumped.unwrap_or_else(|failure| panic!("the dump failed: {}", failure.message));
+    target.wait_rounds(2);
+}

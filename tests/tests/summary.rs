@@ -1,0 +1,94 @@
+//! What a dump says about itself, and who may read it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use commensal_tests::harness::{Dumper, Program, Target, Then, process, wait_for};
+use commensal_tests::judge_or_skip;
+
+#[test]
+fn the_figures_are_true() {
+    let judge = judge_or_skip!();
+    let target = Target::spawn(&Program::victim("victim-threads"));
+    let images = target.images_dir("images");
+    let dump = Dumper::Commensal
+        .run(target.pid(), &images, Then::Resume, &[])
+        .expect("a dump");
+
+    let figure = |name: &str| {
+        dump.summary[name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("{name} is a number"))
+    };
+    let threads = fs::read_dir(format!("/proc/{}/task", target.pid()))
+        .expect("it lives")
+        .count();
+    assert_eq!(figure("tasks"), 1);
+    assert_eq!(figure("threads"), threads as u64);
+    assert!(0 < figure("frozen_us") && figure("frozen_us") <= figure("total_us"));
+
+    let files = fs::read_dir(&images).expect("the images").flatten();
+    let pages: u64 = files
+        .filter(|file| file.file_name().to_string_lossy().starts_with("pages-"))
+        .map(|file| file.metadata().expect("a file has a size").len() / 4096)
+        .sum();
+    assert_eq!(
+        figure("pages_written") + figure("shared_pages_written"),
+        pages
+    );
+
+    let stats = judge
+        .decode(&images.join("stats-dump"))
+        .expect("crit reads it");
+    let stats = &stats["entries"][0]["dump"];
+    for name in ["pages_written", "pages_scanned"] {
+        assert_eq!(
+            stats[name].as_u64(),
+            Some(figure(name)),
+            "{name} of stats-dump"
+        );
+    }
+    // CRIU counts the time to freeze apart; both are rounded down.
+    let time = |name: &str| stats[name].as_u64().expect("a time in microseconds");
+    let frozen = time("freezing_time") + time("frozen_time");
+    assert!(
+        frozen.abs_diff(figure("frozen_us")) <= 1,
+        "frozen for {frozen} us"
+    );
+}
+
+#[test]
+fn images_are_for_their_owner_only() {
+    let target = Target::spawn(&Program::victim("victim-sleep"));
+    let images = target.dir().join("images");
+    Dumper::Commensal
+        .run(target.pid(), &images, Then::Resume, &[])
+        .expect("a dump");
+    let mode = |path: &std::path::Path| {
+        path.metadata()
+            .expect("it was written")
+            .permissions()
+            .mode()
+            & 0o7777
+    };
+    assert_eq!(mode(&images), 0o700);
+    for file in fs::read_dir(&images).expect("the images").flatten() {
+        assert_eq!(mode(&file.path()), 0o600, "{:?}", file.file_name());
+    }
+}
+
+#[test]
+fn a_target_is_left_stopped_when_asked() {
+    let target = Target::spawn(&Program::victim("victim-sleep"));
+    let images = target.images_dir("images");
+    Dumper::chosen()
+        .run(target.pid(), &images, Then::Stop, &[])
+        .expect("a dump");
+    // It stops when it is next scheduled.
+    wait_for("a stopped target", || {
+        let stat = process::stat(target.pid()).expect("it lives");
+        (stat.state == 'T').then_some(())
+    });
+    process::signal(target.pid(), rustix::process::Signal::CONT);
+    target.wait_rounds(2);
+}

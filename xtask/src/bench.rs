@@ -1,0 +1,34 @@
+//! `cargo xtask bench`.
+
+use std::path::PathBuf;
+
+use crate::dump;
+use crate::run::{self, Error, cargo, target};
+
+/// Run the benches, or compare with CRIU.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Compare with this CRIU: dump the same processes with both, in turn. As root.
+    #[arg(long, value_name = "CRIU_BINARY")]
+    vs: Option<PathBuf>,
+    /// Passed to the benches (`--quick`, a part of a name), or with --vs to the comparison
+    /// (`--rounds 7`, `--only memory`, `--plots DIR`).
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+}
+
+/// Build what is needed, and measure.
+pub fn run(args: &Args) -> Result<(), Error> {
+    let package = ["--package", "commensal-benches"];
+    let Some(criu) = &args.vs else {
+        let mut bench = cargo();
+        bench.arg("bench").args(package).arg("--").args(&args.args);
+        return run::run(&mut bench);
+    };
+    let commensal = dump::build()?;
+    let build = ["build", "--quiet", "--release", "--bins"];
+    run::run(cargo().args(build).args(package))?;
+    let mut versus = run::command(target().join("release/versus"));
+    versus.arg(criu).arg("--commensal").arg(commensal);
+    run::run(versus.args(&args.args))
+}
