@@ -29,6 +29,8 @@ daemon_entry:
     # last of it, and the daemon reads end-of-file at once.
     testl %eax, %eax
     jnz leave
+    # Kept where no later use of r15's bytes reaches it.
+    movl (%r15), %ebx
     # close(r15[1])
     movl $3, %eax
     movl 4(%r15), %edi
@@ -40,16 +42,38 @@ daemon_entry:
     movl $3, %edx
     syscall
     testl %eax, %eax
-    jnz close_and_leave
+    jnz unable
     leaq {EXCHANGE_LEN}(%r14), %rsp
     movq %r14, %rdi
-    movl (%r15), %esi
+    movl %ebx, %esi
     call {daemon}
 close_and_leave:
-    # close(r15[0])
+    # close(ebx)
     movl $3, %eax
-    movl (%r15), %edi
+    movl %ebx, %edi
     syscall
 leave:
     movq %r12, %rsp
     ret
+
+# Without an exchange area, every request is sent back, eight bytes that are no
+# reply, until the tracer stops this thread or hangs up.
+unable:
+    # recvfrom(ebx, r15, 8, 0, NULL, NULL)
+    movl $45, %eax
+    movl %ebx, %edi
+    movq %r15, %rsi
+    movl $8, %edx
+    xorl %r10d, %r10d
+    xorl %r8d, %r8d
+    xorl %r9d, %r9d
+    syscall
+    testq %rax, %rax
+    jle close_and_leave
+    # sendto(ebx, r15, 8, MSG_NOSIGNAL, NULL, 0)
+    movl $44, %eax
+    movl $0x4000, %r10d
+    syscall
+    testq %rax, %rax
+    jg unable
+    jmp close_and_leave

@@ -2,8 +2,7 @@
 //! area; each function gives 0 or the first negated errno.
 
 use commensal_abi::{
-    DESCRIPTORS, Descriptors, MAX_POSIX_TIMERS, NSIG, PosixTimer, PosixTimers, RLIM_NLIMITS,
-    TaskInfo, ThreadInfo,
+    Area, DESCRIPTORS, MAX_POSIX_TIMERS, NSIG, PosixTimer, RLIM_NLIMITS, Statuses,
 };
 
 use crate::syscall::syscall;
@@ -48,13 +47,36 @@ impl Status {
     }
 }
 
+/// Carries out every other command, and says how each went.
+///
+/// # Safety
+///
+/// `area` must be valid for reading and writing, and stay so.
+pub unsafe fn survey(area: *mut Area, own: i32) -> i32 {
+    let statuses = Statuses {
+        // SAFETY: the caller's promise.
+        task: unsafe { task(area) },
+        // SAFETY: the caller's promise.
+        thread: unsafe { thread(area) },
+        // SAFETY: the caller's promise.
+        posix_timers: unsafe { posix_timers(area) },
+        // SAFETY: the caller's promise.
+        descriptors: unsafe { descriptors(area, own) },
+    };
+    // SAFETY: `area` is valid by the caller's promise.
+    unsafe { (*area).statuses = statuses };
+    0
+}
+
 /// Fills in what only the task can say of itself.
 ///
 /// # Safety
 ///
-/// `info` must be valid for writing, and stay so.
-pub unsafe fn task(info: *mut TaskInfo) -> i32 {
+/// `area` must be valid for writing, and stay so.
+pub unsafe fn task(area: *mut Area) -> i32 {
     let mut status = Status(0);
+    // SAFETY: `area` is valid by the caller's promise.
+    let info = unsafe { &raw mut (*area).task };
     for signal in 1..=NSIG {
         if signal != SIGKILL && signal != SIGSTOP {
             // SAFETY: `signal - 1` is below NSIG, the array's length.
@@ -114,9 +136,11 @@ pub unsafe fn task(info: *mut TaskInfo) -> i32 {
 ///
 /// # Safety
 ///
-/// `info` must be valid for writing, and stay so.
-pub unsafe fn thread(info: *mut ThreadInfo) -> i32 {
+/// `area` must be valid for writing, and stay so.
+pub unsafe fn thread(area: *mut Area) -> i32 {
     let mut status = Status(0);
+    // SAFETY: `area` is valid by the caller's promise.
+    let info = unsafe { &raw mut (*area).thread };
     // SAFETY: gettid(2) takes no address.
     let tid = unsafe { syscall(GETTID, [0; 6]) } as i32;
     // SAFETY: `info` is valid by the caller's promise.
@@ -139,14 +163,16 @@ pub unsafe fn thread(info: *mut ThreadInfo) -> i32 {
     status.0
 }
 
-/// Completes the timers whose ids are in `timers`.
+/// Completes the timers whose ids are in the area.
 ///
 /// # Safety
 ///
-/// `timers` must be valid for reading and writing, and stay so.
-pub unsafe fn posix_timers(timers: *mut PosixTimers) -> i32 {
+/// `area` must be valid for reading and writing, and stay so.
+pub unsafe fn posix_timers(area: *mut Area) -> i32 {
     let mut status = Status(0);
-    // SAFETY: `timers` is valid by the caller's promise.
+    // SAFETY: `area` is valid by the caller's promise.
+    let timers = unsafe { &raw mut (*area).posix_timers };
+    // SAFETY: `timers` is a part of it.
     let count = unsafe { (*timers).count } as usize;
     for i in 0..count.min(MAX_POSIX_TIMERS) {
         // SAFETY: `i` is below the array's length.
@@ -167,14 +193,16 @@ pub unsafe fn posix_timers(timers: *mut PosixTimers) -> i32 {
 }
 
 /// Says which numbers are open and which of them are close-on-exec, in the
-/// range that `table` asks for and without `own`.
+/// range that the area asks for and without `own`.
 ///
 /// # Safety
 ///
-/// `table` must be valid for reading and writing, and stay so.
-pub unsafe fn descriptors(table: *mut Descriptors, own: i32) -> i32 {
+/// `area` must be valid for reading and writing, and stay so.
+pub unsafe fn descriptors(area: *mut Area, own: i32) -> i32 {
     let mut status = Status(0);
-    // SAFETY: `table` is valid by the caller's promise.
+    // SAFETY: `area` is valid by the caller's promise.
+    let table = unsafe { &raw mut (*area).descriptors };
+    // SAFETY: `table` is a part of it.
     let (first, count) = unsafe { ((*table).first, (*table).count) };
     for n in 0..(count as usize).min(DESCRIPTORS) {
         let fd = u64::from(first) + n as u64;

@@ -1,12 +1,13 @@
 //! The loop that serves commands from the socket.
 
-use commensal_abi::{AREA_OFFSET, Command, PROTOCOL_VERSION, Reply, Request};
+use commensal_abi::{AREA_OFFSET, Area, Command, PROTOCOL_VERSION, Reply, Request};
 
 use crate::commands;
 use crate::syscall::syscall;
 
 const SENDTO: u64 = 44;
 const RECVFROM: u64 = 45;
+const ENOSYS: i32 = 38;
 /// A dumper that is gone must not give the target a SIGPIPE.
 const MSG_NOSIGNAL: u64 = 0x4000;
 
@@ -17,7 +18,7 @@ const MSG_NOSIGNAL: u64 = 0x4000;
 /// `exchange` must be the exchange area, mapped for reading and writing, and
 /// `socket` a connected SOCK_SEQPACKET socket.
 pub unsafe extern "C" fn serve(exchange: *mut u8, socket: i32) {
-    let area = exchange.wrapping_add(AREA_OFFSET);
+    let area = exchange.wrapping_add(AREA_OFFSET).cast::<Area>();
     while let Some(request) = receive(socket) {
         // SAFETY: the area lies inside the exchange area (layout.rs
         // of the ABI), so it is mapped, too.
@@ -38,22 +39,23 @@ pub unsafe extern "C" fn serve(exchange: *mut u8, socket: i32) {
 ///
 /// # Safety
 ///
-/// `area` must be [`AREA_LEN`](commensal_abi::AREA_LEN) bytes that may be
-/// written.
-unsafe fn obey(request: &Request, area: *mut u8, socket: i32) -> (i32, u32) {
-    match Command::from_raw(request.command) {
-        Some(Command::Ping) => (0, PROTOCOL_VERSION),
-        // SAFETY: the caller's promise, and the ABI asserts that each of these
-        // fits the area.
-        Some(Command::Task) => (unsafe { commands::task(area.cast()) }, 0),
-        // SAFETY: as above.
-        Some(Command::Thread) => (unsafe { commands::thread(area.cast()) }, 0),
-        // SAFETY: as above.
-        Some(Command::PosixTimers) => (unsafe { commands::posix_timers(area.cast()) }, 0),
-        // SAFETY: as above.
-        Some(Command::Descriptors) => (unsafe { commands::descriptors(area.cast(), socket) }, 0),
-        None => (-38, 0),
-    }
+/// `area` must be valid for reading and writing, and stay so.
+unsafe fn obey(request: &Request, area: *mut Area, socket: i32) -> (i32, u32) {
+    let status = match Command::from_raw(request.command) {
+        Some(Command::Ping) => return (0, PROTOCOL_VERSION),
+        // SAFETY: the caller's promise.
+        Some(Command::Task) => unsafe { commands::task(area) },
+        // SAFETY: the caller's promise.
+        Some(Command::Thread) => unsafe { commands::thread(area) },
+        // SAFETY: the caller's promise.
+        Some(Command::PosixTimers) => unsafe { commands::posix_timers(area) },
+        // SAFETY: the caller's promise.
+        Some(Command::Descriptors) => unsafe { commands::descriptors(area, socket) },
+        // SAFETY: the caller's promise.
+        Some(Command::Survey) => unsafe { commands::survey(area, socket) },
+        None => -ENOSYS,
+    };
+    (status, 0)
 }
 
 /// The next request; `None` when the dumper is gone.

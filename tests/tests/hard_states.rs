@@ -324,7 +324,7 @@ fn no_executable_memfd() {
     const SCRIPT: &str = "
         echo 2 > /proc/sys/vm/memfd_noexec || exit 1
         sleep 1000 & pid=$!
-        until grep -q sleep /proc/$pid/comm; do :; done
+        until grep -qE '^(35|230) ' /proc/$pid/syscall; do :; done
         before=$(cat /proc/$pid/maps)
         \"$1\" $pid || exit 2
         [ \"$before\" = \"$(cat /proc/$pid/maps)\" ] || exit 3

@@ -4,7 +4,7 @@ use static_assertions::{assert_eq_size, const_assert_eq};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Changes whenever a layout of this crate does.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// What the parasite can be asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,15 +12,17 @@ pub const PROTOCOL_VERSION: u32 = 2;
 pub enum Command {
     /// Answer with [`PROTOCOL_VERSION`] as the value.
     Ping = 1,
-    /// Fill the area with a [`TaskInfo`](crate::TaskInfo).
+    /// Fill in the area's [`TaskInfo`](crate::TaskInfo).
     Task = 2,
-    /// Fill the area with a [`ThreadInfo`](crate::ThreadInfo) of the thread
+    /// Fill in the area's [`ThreadInfo`](crate::ThreadInfo), for the thread
     /// that runs the parasite.
     Thread = 3,
     /// Complete the [`PosixTimers`](crate::PosixTimers) in the area.
     PosixTimers = 4,
     /// Complete the [`Descriptors`](crate::Descriptors) in the area.
     Descriptors = 5,
+    /// All of these in one go; [`Statuses`](crate::Statuses) says how each went.
+    Survey = 6,
 }
 
 impl Command {
@@ -32,6 +34,7 @@ impl Command {
             Self::Thread => "the state of the thread",
             Self::PosixTimers => "the POSIX timers",
             Self::Descriptors => "the descriptors",
+            Self::Survey => "all that it is asked",
         }
     }
 
@@ -43,6 +46,7 @@ impl Command {
             3 => Self::Thread,
             4 => Self::PosixTimers,
             5 => Self::Descriptors,
+            6 => Self::Survey,
             _ => return None,
         })
     }

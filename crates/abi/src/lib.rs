@@ -29,7 +29,7 @@ mod thread;
 pub use calls::{CALLS, Call};
 pub use command::{Command, PROTOCOL_VERSION, Reply, Request};
 pub use descriptors::{DESCRIPTORS, Descriptors};
-pub use layout::{AREA_LEN, AREA_OFFSET, EXCHANGE_LEN, STACK_LEN, STACK_OFFSET};
+pub use layout::{AREA_LEN, AREA_OFFSET, Area, EXCHANGE_LEN, STACK_LEN, STACK_OFFSET, Statuses};
 pub use task::{
     Itimer, MAX_POSIX_TIMERS, NSIG, PosixTimer, PosixTimers, RLIM_NLIMITS, Rlimit, Sigaction,
     TaskInfo,

@@ -8,7 +8,7 @@
 use std::os::fd::OwnedFd;
 
 use commensal_abi::{PosixTimer, TaskInfo, ThreadInfo};
-pub use commensal_infected::Descriptor;
+pub use commensal_infected::{Answers, Descriptor, Questions};
 use commensal_infected::{Error, Failed, Infected, Pid, Seized, Serving};
 
 /// A task whose parasite serves commands.
@@ -16,11 +16,11 @@ use commensal_infected::{Error, Failed, Infected, Pid, Seized, Serving};
 pub struct Daemonized(Serving);
 
 impl Daemonized {
-    /// Lets the parasite of an infected task serve commands.
+    /// Lets the parasite of an infected task serve commands. Whether it answers is seen at the first.
     ///
     /// # Errors
     ///
-    /// Why it does not answer; the task is still infected, and stopped.
+    /// Why it does not run; the task is still infected, and stopped.
     pub fn daemonize(task: Infected) -> Result<Self, Failed<Infected, Error>> {
         Serving::start(task).map(Self)
     }
@@ -80,6 +80,16 @@ impl Daemonized {
     /// As [`Daemonized::task_info`].
     pub fn descriptors(&mut self, limit: u32) -> Result<Vec<Descriptor>, Error> {
         self.0.descriptors(limit)
+    }
+
+    /// All of the above in one question, which holds the task up less than one after the other.
+    ///
+    /// # Errors
+    ///
+    /// As [`Daemonized::task_info`]; that the task may not tell of its descriptors is in the
+    /// answer.
+    pub fn survey(&mut self, questions: Questions<'_>) -> Result<Answers, Error> {
+        self.0.survey(questions)
     }
 
     /// A duplicate of descriptor `fd` of the task (pidfd_getfd(2)): it shares

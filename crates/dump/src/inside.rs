@@ -2,7 +2,7 @@
 
 use commensal_abi::{PosixTimer, TaskInfo, ThreadInfo};
 use commensal_cured::Cured;
-use commensal_daemonized::{Daemonized, Descriptor};
+use commensal_daemonized::{Daemonized, Descriptor, Questions};
 use commensal_infected::Infected;
 use commensal_seized::Seized;
 use commensal_sys::{Errno, Tid};
@@ -48,36 +48,27 @@ impl Inside {
 pub fn ask(task: Seized, timer_ids: &[i32], fd_size: Option<u32>) -> Result<(Cured, Inside)> {
     let infected = Infected::infect(task)?;
     let mut daemonized = Daemonized::daemonize(infected)?;
-    let task = daemonized.task_info()?;
-    let mut threads = vec![daemonized.thread_info()?];
-    let timers = match timer_ids {
-        [] => Vec::new(),
-        ids => daemonized.posix_timers(ids)?,
-    };
-    let open = match fd_size {
-        Some(limit) => descriptors(&mut daemonized, limit)?,
-        None => None,
-    };
+    let answers = daemonized.survey(Questions {
+        posix_timers: timer_ids,
+        descriptors: fd_size.unwrap_or(0),
+    })?;
     let mut infected = daemonized.stop()?;
+    let mut threads = vec![answers.thread];
     threads.extend(infected.other_thread_infos()?);
+    // A seccomp filter may keep the task from telling.
+    let open = answers.descriptors.ok().filter(|_| fd_size.is_some());
     let inside = Inside {
-        task,
-        timers,
+        task: answers.task,
+        timers: answers.posix_timers,
         threads,
-        open,
+        open: open.map(|open| open.into_iter().map(flags).collect()),
     };
     Ok((infected.cure()?, inside))
 }
 
-/// The open descriptors; none where a seccomp filter keeps the task from asking.
-fn descriptors(daemonized: &mut Daemonized, limit: u32) -> Result<Option<Vec<FdFlags>>> {
-    let flags = |open: Descriptor| FdFlags {
+fn flags(open: Descriptor) -> FdFlags {
+    FdFlags {
         fd: open.number,
         cloexec: open.cloexec,
-    };
-    match daemonized.descriptors(limit) {
-        Ok(open) => Ok(Some(open.into_iter().map(flags).collect())),
-        Err(commensal_infected::Error::Command { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }

@@ -8,6 +8,7 @@ use commensal_abi::{Command, Reply, Request};
 use commensal_seized::Pid;
 use commensal_sys::Errno;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::fstat;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use zerocopy::IntoBytes;
 
@@ -28,6 +29,8 @@ pub(crate) struct Channel {
     pid: Pid,
     socket: OwnedFd,
     sequence: u32,
+    /// Whether the parasite ever said something.
+    answered: bool,
 }
 
 impl Channel {
@@ -36,7 +39,19 @@ impl Channel {
             pid,
             socket,
             sequence: 0,
+            answered: false,
         }
+    }
+
+    /// Whether the parasite has said anything yet.
+    pub(crate) fn answered(&self) -> bool {
+        self.answered
+    }
+
+    /// Whether `file` is our end: an inode belongs to one socket.
+    pub(crate) fn is_end(&self, file: &OwnedFd) -> bool {
+        let inode = |file: &OwnedFd| fstat(file).map(|stat| (stat.st_dev, stat.st_ino));
+        inode(file).is_ok_and(|found| inode(&self.socket) == Ok(found))
     }
 
     /// Sends a request.
@@ -53,7 +68,7 @@ impl Channel {
     /// Waits for the reply to the last request and checks it; `attend` looks
     /// after the thread meanwhile. Gives the command's value.
     pub(crate) fn receive(
-        &self,
+        &mut self,
         command: Command,
         mut attend: impl FnMut() -> Result<(), Error>,
     ) -> Result<u32, Error> {
@@ -72,6 +87,7 @@ impl Channel {
         // One byte more than a reply has, so that a longer one is noticed.
         let mut bytes = [0; size_of::<Reply>() + 1];
         let len = self.take(&mut bytes)?;
+        self.answered |= len > 0;
         reply::check(self.pid, command, &request, &bytes[..len])
     }
 

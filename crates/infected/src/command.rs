@@ -3,18 +3,11 @@
 use std::os::fd::OwnedFd;
 
 use commensal_abi::{
-    AREA_OFFSET, Command, DESCRIPTORS, Descriptors, MAX_POSIX_TIMERS, PROTOCOL_VERSION, PosixTimer,
-    PosixTimers, TaskInfo, ThreadInfo,
+    Command, DESCRIPTORS, MAX_POSIX_TIMERS, PROTOCOL_VERSION, PosixTimer, TaskInfo, ThreadInfo,
 };
-use commensal_blob::TEXT_LEN;
-use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 use crate::infect::Parasite;
 use crate::{Error, Infected};
-
-/// Where arguments and replies are in the mapping, in bytes. The ABI asserts
-/// that each fits.
-pub(crate) const AREA: usize = TEXT_LEN + AREA_OFFSET;
 
 impl Infected {
     /// Asks the parasite which protocol it speaks, in trap mode.
@@ -36,7 +29,6 @@ impl Infected {
     }
 }
 
-/// Commands to a parasite that runs.
 /// A descriptor that is open in a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descriptor {
@@ -46,6 +38,7 @@ pub struct Descriptor {
     pub cloexec: bool,
 }
 
+/// Commands to a parasite that runs.
 impl Parasite {
     /// A duplicate of descriptor `fd` of the task.
     pub(crate) fn fd(&self, fd: i32) -> Result<OwnedFd, Error> {
@@ -87,73 +80,40 @@ impl Parasite {
     /// Asks what only the task can say of itself.
     pub(crate) fn task_info(&mut self) -> Result<Box<TaskInfo>, Error> {
         self.ask(Command::Task)?;
-        let mut info = Box::<TaskInfo>::default();
-        self.mapping.read(AREA, info.as_mut_bytes())?;
-        Ok(info)
+        self.take_task()
     }
 
     /// Asks what only the thread can say of itself that the parasite is in.
     pub(crate) fn own_thread_info(&mut self) -> Result<ThreadInfo, Error> {
         self.ask(Command::Thread)?;
-        let mut info = ThreadInfo::default();
-        self.mapping.read(AREA, info.as_mut_bytes())?;
-        Ok(info)
+        self.take_thread()
     }
 
     /// Asks for the state of the POSIX timers with these ids.
     pub(crate) fn posix_timers(&mut self, ids: &[i32]) -> Result<Vec<PosixTimer>, Error> {
         let mut timers = Vec::with_capacity(ids.len());
         for ids in ids.chunks(MAX_POSIX_TIMERS) {
-            timers.extend(self.posix_timers_chunk(ids)?);
+            self.put_timers(ids)?;
+            self.ask(Command::PosixTimers)?;
+            timers.extend(self.take_timers(ids)?);
         }
         Ok(timers)
     }
 
-    fn posix_timers_chunk(&mut self, ids: &[i32]) -> Result<Vec<PosixTimer>, Error> {
-        let mut question = vec![0u8; size_of::<PosixTimers>()];
-        let timers = PosixTimers::mut_from_bytes(&mut question).expect("its own size");
-        timers.count = ids.len() as u32;
-        for (timer, &id) in timers.timers.iter_mut().zip(ids) {
-            timer.id = id;
-        }
-        self.mapping.write(AREA, &question)?;
-        self.ask(Command::PosixTimers)?;
-        let mut answers = vec![PosixTimer::new_zeroed(); ids.len()];
-        let offset = AREA + core::mem::offset_of!(PosixTimers, timers);
-        let bytes = answers.as_mut_slice().as_mut_bytes();
-        self.mapping.read(offset, bytes)?;
-        match answers.iter().zip(ids).all(|(answer, &id)| answer.id == id) {
-            true => Ok(answers),
-            false => Err(Error::Protocol {
-                pid: self.task.pid(),
-                what: "it names other timers",
-            }),
-        }
-    }
-
-    /// Asks which descriptors below `limit` are open.
-    pub(crate) fn descriptors(&mut self, limit: u32) -> Result<Vec<Descriptor>, Error> {
+    /// Asks which descriptors are open of those from `first` up to `limit`.
+    pub(crate) fn descriptors(&mut self, first: u32, limit: u32) -> Result<Vec<Descriptor>, Error> {
         let mut found = Vec::new();
-        for first in (0..limit).step_by(DESCRIPTORS) {
-            let mut table = Box::<Descriptors>::default();
-            table.first = first;
-            table.count = (limit - first).min(DESCRIPTORS as u32);
-            self.mapping.write(AREA, table.as_bytes())?;
-            self.ask(Command::Descriptors)?;
-            self.mapping.read(AREA, table.as_mut_bytes())?;
-            let is_set = |map: &[u64], n: u32| map[n as usize / 64] >> (n % 64) & 1 != 0;
+        for first in (first..limit).step_by(DESCRIPTORS) {
             let count = (limit - first).min(DESCRIPTORS as u32);
-            let open = (0..count).filter(|&n| is_set(&table.open, n));
-            found.extend(open.map(|n| Descriptor {
-                number: (first + n) as i32,
-                cloexec: is_set(&table.cloexec, n),
-            }));
+            self.put_range(first, count)?;
+            self.ask(Command::Descriptors)?;
+            found.extend(self.take_open(first, count)?);
         }
         Ok(found)
     }
 
     /// One request and its reply; gives the command's value.
-    fn ask(&mut self, command: Command) -> Result<u32, Error> {
+    pub(crate) fn ask(&mut self, command: Command) -> Result<u32, Error> {
         self.channel.send(command)?;
         let injection = &mut self.injection;
         self.channel.receive(command, || Ok(injection.attend()?))

@@ -26,7 +26,7 @@ impl Infected {
 impl Parasite {
     /// Cures a stopped task.
     pub(crate) fn cure(mut self) -> Result<Cured, Failed<Self, Error>> {
-        match self.close_socket() {
+        match self.close_sockets() {
             Ok(()) => {}
             Err(error) if error.is_gone() => return Err(Failed::gone(error)),
             Err(error) => return Err(Failed::kept(error, self)),
@@ -45,15 +45,24 @@ impl Parasite {
         }
     }
 
-    /// Closes the parasite's end of the channel in the target, once; unless it
+    /// Closes what the target has of the channel, once; unless the parasite
     /// went home by itself, because something else closed it.
-    fn close_socket(&mut self) -> Result<(), Error> {
+    fn close_sockets(&mut self) -> Result<(), Error> {
         self.inside = self.injection.is_inside(self.range())?;
         if self.inside
-            && let Some(socket) = self.socket.take()
+            && let Some([own, ours]) = self.sockets.take()
         {
-            close(&mut self.injection, socket)?;
+            if self.has_copy(ours) {
+                close(&mut self.injection, ours)?;
+            }
+            close(&mut self.injection, own)?;
         }
         Ok(())
+    }
+
+    /// Whether the target still has our end at number `fd`. The parasite closes that before it says
+    /// anything; behind a free number there soon is something else.
+    fn has_copy(&self, fd: i32) -> bool {
+        !self.channel.answered() && self.fd(fd).is_ok_and(|file| self.channel.is_end(&file))
     }
 }

@@ -99,7 +99,10 @@ fn second_process() {
     let mut infected = Infected::infect(Seized::seize(pid).unwrap()).unwrap();
     let parasite = infected.parasite_mut();
     // Three timers that there are not, for the command that takes some.
-    parasite.mapping.write(crate::command::AREA, &[3]).unwrap();
+    parasite
+        .mapping
+        .write(crate::area::POSIX_TIMERS, &[3])
+        .unwrap();
     parasite.channel.send(command).unwrap();
     match words[2].parse().unwrap() {
         FREELY => parasite.run().unwrap(),
@@ -168,4 +171,10 @@ fn posix_timers() {
 #[test]
 fn task() {
     assert_harmless(Command::Task, 31);
+}
+
+/// As many, and those of the others.
+#[test]
+fn survey() {
+    assert_harmless(Command::Survey, 37);
 }

@@ -16,6 +16,12 @@ pub enum Error {
     /// The address space of the target has no room for the parasite.
     #[error("task {0} has no room in its address space for the parasite")]
     NoRoom(Pid),
+    /// The parasite could not make its pages writable (mprotect(2)).
+    #[error(
+        "the parasite in task {0} got no memory to answer in: the task may have no further \
+         mapping (vm.max_map_count)"
+    )]
+    NoMemory(Pid),
     /// The parasite did not answer in time.
     #[error("the parasite in task {pid} did not answer within {seconds} s")]
     Silent {

@@ -34,8 +34,8 @@ pub(crate) struct Parasite {
     pub(crate) mapping: Mapping,
     pub(crate) channel: Channel,
     pub(crate) pidfd: PidFd,
-    /// The parasite's end of the channel, in the target.
-    pub(crate) socket: Option<i32>,
+    /// Both ends of the channel in the target, the parasite's first.
+    pub(crate) sockets: Option<[i32; 2]>,
     /// Whether the thread is still in code of ours.
     pub(crate) inside: bool,
     pub(crate) task: Seized,
@@ -119,35 +119,35 @@ pub(crate) struct Entered {
 impl Entered {
     fn into_parasite(self, task: Seized) -> Parasite {
         let channel = Channel::new(task.pid(), self.channel);
-        let [socket, _] = self.sockets;
         let Self {
             injection,
             mapping,
             pidfd,
+            sockets,
             ..
         } = self;
-        let socket = Some(socket);
+        let sockets = Some(sockets);
         Parasite {
             task,
             injection,
             mapping,
             channel,
             pidfd,
-            socket,
+            sockets,
             inside: true,
         }
     }
 }
 
-/// Goes in as far as the exit of the parasite's mprotect(2), where it is ready
-/// to serve. Whatever fails, landing the injection undoes it.
+/// Goes in as far as the exit of the parasite's socketpair(2). Whatever fails, landing the injection
+/// undoes it.
 fn enter(task: &mut Seized) -> Result<Entered, Error> {
     let tid = task.threads()[0].tid();
     let mut injection = Injection::prepare(task, tid, None)?;
     injection.check_calls(&CALLS)?;
     let mapping = Mapping::create(task, &mut injection)?;
     let sockets = start(&mut injection, &mapping)?;
-    match make_ready(task.pid(), &mut injection, sockets[1]) {
+    match take_channel(task.pid(), sockets[1]) {
         Ok((channel, pidfd)) => Ok(Entered {
             injection,
             mapping,
@@ -164,16 +164,10 @@ fn enter(task: &mut Seized) -> Result<Entered, Error> {
     }
 }
 
-/// Takes our end of the channel, and watches what the parasite does next,
-/// because these two may not fail: it drops that end, and gets its exchange
-/// area.
-fn make_ready(pid: Pid, injection: &mut Injection, end: i32) -> Result<(OwnedFd, PidFd), Error> {
+/// Takes our end of the channel. The parasite itself closes its copy when it runs.
+fn take_channel(pid: Pid, end: i32) -> Result<(OwnedFd, PidFd), Error> {
     let pidfd = PidFd::open(pid)?;
     let channel = pidfd.duplicate(end)?;
-    for call in ["close", "mprotect"] {
-        injection.run_to_syscall_stop()?;
-        injection.finish_syscall(call)?;
-    }
     Ok((channel, pidfd))
 }
 

@@ -8,12 +8,14 @@
 //! - `infect`: the way in;
 //! - `channel`: requests and replies over the socketpair;
 //! - `reply`: which reply is one to the question;
-//! - `command`: what can be asked;
+//! - `command`: what can be asked, and `survey`: all of it in one question;
+//! - `area`: arguments and replies in the pages;
 //! - `serving`: the parasite at work by itself, for `commensal-daemonized`;
 //! - `thread`: what every other thread is asked, from its own place;
 //! - `cure`: the way out.
 #![forbid(unsafe_code)]
 
+mod area;
 mod channel;
 mod command;
 mod cure;
@@ -24,6 +26,7 @@ mod infect;
 mod mapping;
 mod reply;
 mod serving;
+mod survey;
 mod thread;
 
 pub use command::Descriptor;
@@ -34,6 +37,7 @@ pub use error::Error;
 pub use infect::Infected;
 #[doc(hidden)]
 pub use serving::Serving;
+pub use survey::{Answers, Questions};
 
 /// Takes the bytes for a reply of the parasite, for the fuzz targets.
 #[doc(hidden)]

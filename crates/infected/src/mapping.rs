@@ -68,6 +68,11 @@ impl Mapping {
         Ok(mapping)
     }
 
+    /// Whether we have a view of our own of the pages.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
     /// Copies bytes out of the pages at `offset`.
     pub(crate) fn read(&self, offset: usize, out: &mut [u8]) -> Result<(), Error> {
         match &self.shared {

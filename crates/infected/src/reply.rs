@@ -15,8 +15,9 @@ const MAX_ERRNO: i32 = 4095;
 ///
 /// # Errors
 ///
-/// [`Error::HungUp`] where nothing came, [`Error::Protocol`] where it is no
-/// answer to this request, [`Error::Command`] where it tells of a failed call.
+/// [`Error::HungUp`] where nothing came, [`Error::NoMemory`] where the request
+/// came back, [`Error::Protocol`] where it is no answer to this request,
+/// [`Error::Command`] where it tells of a failed call.
 pub(crate) fn check(
     pid: Pid,
     command: Command,
@@ -27,20 +28,36 @@ pub(crate) fn check(
     if bytes.is_empty() {
         return Err(Error::HungUp(pid));
     }
+    if bytes.len() == size_of::<Request>() {
+        return Err(Error::NoMemory(pid));
+    }
     let Ok(reply) = Reply::read_from_bytes(bytes) else {
         return wrong("its reply has another length");
     };
     if (reply.command, reply.sequence) != (request.command, request.sequence) {
         return wrong("it answers another question");
     }
-    match reply.status {
-        0 => Ok(reply.value),
+    check_status(pid, command, reply.status)?;
+    Ok(reply.value)
+}
+
+/// Checks what the parasite says of how a command went.
+///
+/// # Errors
+///
+/// As [`check`].
+pub(crate) fn check_status(pid: Pid, command: Command, status: i32) -> Result<(), Error> {
+    match status {
+        0 => Ok(()),
         status if (-MAX_ERRNO..0).contains(&status) => Err(Error::Command {
             pid,
             command: command.name(),
             errno: Errno::from_raw_os_error(-status),
         }),
-        _ => wrong("its status is no errno"),
+        _ => Err(Error::Protocol {
+            pid,
+            what: "its status is no errno",
+        }),
     }
 }
 

@@ -6,7 +6,7 @@ use commensal_abi::{PosixTimer, TaskInfo, ThreadInfo};
 use commensal_seized::{Failed, Seized};
 
 use crate::infect::Parasite;
-use crate::{Descriptor, Error, Infected};
+use crate::{Answers, Descriptor, Error, Infected, Questions};
 
 const WHOLE: &str = "a transition takes the state whole";
 
@@ -22,7 +22,7 @@ pub struct Serving {
 impl Serving {
     pub fn start(task: Infected) -> Result<Self, Failed<Infected, Error>> {
         let mut parasite = task.into_parasite();
-        match parasite.run().and_then(|()| parasite.ping()) {
+        match parasite.run() {
             Ok(()) => Ok(Self {
                 parasite: Some(parasite),
             }),
@@ -65,7 +65,11 @@ impl Serving {
     }
 
     pub fn descriptors(&mut self, limit: u32) -> Result<Vec<Descriptor>, Error> {
-        self.parasite_mut().descriptors(limit)
+        self.parasite_mut().descriptors(0, limit)
+    }
+
+    pub fn survey(&mut self, questions: Questions<'_>) -> Result<Answers, Error> {
+        self.parasite_mut().survey(questions)
     }
 
     pub fn fd(&self, fd: i32) -> Result<OwnedFd, Error> {
