@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use commensal_tests::harness::{
-    Dumper, Program, Target, Then, assert_resumes_with, assert_survives,
+    Dumper, Program, Target, Then, assert_refused, assert_resumes_with, assert_survives,
 };
 use commensal_tests::{judge_or_skip, machine_or_skip, need_or_skip};
 
@@ -63,4 +63,39 @@ fn an_interface_that_cannot_be_saved_is_refused_by_name() {
         .expect_err("no dump");
     assert!(failure.message.contains("odd0"), "{}", failure.message);
     target.wait_rounds(2);
+}
+
+fn tun(kind: &[&str]) -> Program {
+    let script = Program::script("python3", "tun.py").restless();
+    kind.iter().fold(script, |script, word| script.arg(word))
+}
+
+/// Whether the kernel makes tun devices.
+fn has_tun() -> bool {
+    fs::File::open("/dev/net/tun").is_ok()
+}
+
+#[test]
+fn tun_and_tap_devices_come_back() {
+    let judge = judge_or_skip!();
+    need_or_skip!(possible(), "it needs root, ip and nft");
+    machine_or_skip!(has_tun(), "the kernel has no tun devices");
+    let target = Target::spawn_for_restore(&tun(&[]));
+    assert_survives(judge, &target, &[], &[]);
+}
+
+#[test]
+fn tun_and_tap_devices_are_left_as_they_are() {
+    need_or_skip!(possible(), "it needs root, ip and nft");
+    machine_or_skip!(has_tun(), "the kernel has no tun devices");
+    assert_resumes_with(&tun(&[]), 3, &[]);
+}
+
+#[test]
+fn what_a_tun_device_would_lose_is_refused_by_name() {
+    need_or_skip!(possible(), "it needs root, ip and nft");
+    machine_or_skip!(has_tun(), "the kernel has no tun devices");
+    assert_refused(&tun(&["offload"]), &[], "TUNSETOFFLOAD");
+    assert_refused(&tun(&["limit"]), &[], "TUNSETSNDBUF");
+    assert_refused(&tun(&["left"]), &[], "last0, which no task of the tree has open");
 }

@@ -12,7 +12,7 @@ use commensal_images::{Image, ImageSet, ImageSink};
 use commensal_sys::Pid;
 
 use crate::cgroup::Cgroups;
-use crate::files::{FilesDump, Images, Links, UnreadData};
+use crate::files::{FilesDump, Images, Links, TunDevices, UnreadData};
 use crate::ipc::Segments;
 use crate::links::{self, KnownFiles};
 use crate::mm::{PageWriter, Tracker};
@@ -69,6 +69,8 @@ pub struct Collected<'s> {
     pub links: Links,
     /// The TCP connections, whose packets are held back.
     pub connections: Connections,
+    /// The tun and tap interfaces that tasks of the tree have open.
+    pub tun_devices: TunDevices,
     /// What tracked the tasks' writes: ending it takes as long as a scan, and
     /// is better done when the tree runs again.
     pub trackers: HashMap<Pid, Tracker>,
@@ -208,6 +210,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             unread: files.unread_data,
             links: files.links,
             connections: files.connections,
+            tun_devices: files.tun_devices,
             trackers: copier.finish(),
         })
     }

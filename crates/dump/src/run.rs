@@ -151,10 +151,14 @@ fn run_here<S: ImageSink>(
         let group = frozen.group.take();
         let time = freezing.elapsed();
         stages.lock_network()?;
+        let network_id = namespaces::tree_id("net");
         if let Some(network) = network {
-            network.dump(namespaces::tree_id("net"), &set, options)?;
+            network.dump(network_id, &set, options)?;
         }
         let (tasks, collected) = images(&set, frozen, collector, copier, options)?;
+        if let Some(network) = network {
+            network.dump_links(network_id, &set, options, &collected.tun_devices)?;
+        }
         Ok::<_, Error>((freezing, time, group, tasks, collected))
     });
     let (freezing, freezing_time, group, tasks, collected) = still?;

@@ -32,6 +32,7 @@ pub mod sockopt;
 pub mod system_v;
 pub mod thread_area;
 pub mod tty;
+pub mod tun;
 pub mod userfaultfd;
 pub mod wait;
 pub mod xstate;

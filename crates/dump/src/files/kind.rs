@@ -87,7 +87,7 @@ fn character_device(file: &OpenFile, dump: &FilesDump<'_>) -> Result<&'static Ki
     let rdev = file.stat.rdev;
     match (major(rdev), minor(rdev)) {
         (MEM_MAJOR, _) | (MISC_MAJOR, AUTOFS_MINOR) => Ok(&super::regular::KIND),
-        (MISC_MAJOR, TUN_MINOR) => Err(super::unsupported::tun(file)),
+        (MISC_MAJOR, TUN_MINOR) => Ok(&super::tun::KIND),
         _ if super::tty::is_terminal(&file.stat, dump.options) => Ok(&super::tty::KIND),
         _ => Err(super::unsupported::device(file)),
     }

@@ -44,6 +44,7 @@ mod stat;
 mod table;
 mod timerfd;
 mod tty;
+mod tun;
 mod unsupported;
 
 use std::collections::{HashMap, HashSet};
@@ -61,6 +62,9 @@ pub use open_file::{OpenFile, own_pid};
 pub use stat::Stat;
 pub use table::{FdFlags, Table};
 pub use tty::{Drained, UnreadData};
+pub use tun::{
+    Device as TunDevice, Devices as TunDevices, USUAL_SEND_BUFFER as USUAL_TUN_SEND_BUFFER,
+};
 
 use crate::mm::SharedMemory;
 use crate::net::{Connections, Sockets};
@@ -106,6 +110,7 @@ pub struct FilesDump<'s> {
     memory_files: memfd::MemoryFiles<'s>,
     locks: locks::Locks<'s>,
     bpf_maps: bpf_map::BpfMaps<'s>,
+    tun_devices: TunDevices,
     pub(crate) sockets: Sockets<'s>,
     held: Vec<table::Held>,
     /// Descriptors of ours that kcmp(2) may still be asked about.
@@ -122,6 +127,8 @@ pub struct Finished<'s> {
     pub links: Links,
     /// The TCP connections, whose packets are held back until this is released.
     pub connections: Connections,
+    /// The tun and tap interfaces that tasks of the tree have open.
+    pub tun_devices: TunDevices,
 }
 
 impl<'s> FilesDump<'s> {
@@ -164,6 +171,7 @@ impl<'s> FilesDump<'s> {
             memory_files: memfd::MemoryFiles::new(&images)?,
             locks: locks::Locks::new(&images)?,
             bpf_maps: bpf_map::BpfMaps::new(&images)?,
+            tun_devices: TunDevices::new(),
             sockets: Sockets::new(&images, options)?,
             held: Vec::new(),
             kept: Vec::new(),
@@ -250,6 +258,7 @@ impl<'s> FilesDump<'s> {
             memory_files: self.memory_files.finish()?,
             unread_data: self.terminals.finish()?,
             connections: self.sockets.finish()?,
+            tun_devices: self.tun_devices,
         })
     }
 

@@ -154,12 +154,3 @@ pub fn device(file: &OpenFile) -> Error {
         CLOSE_IT,
     )
 }
-
-/// `/dev/net/tun`.
-pub fn tun(file: &OpenFile) -> Error {
-    file.refuse(
-        "a tun or tap device",
-        "its network interface lives in the host's network namespace and would be gone",
-        "close it before the dump, or dump the tree with a network namespace of its own by CRIU",
-    )
-}

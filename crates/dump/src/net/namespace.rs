@@ -5,7 +5,7 @@
 //! asks, and so are those of the programs it starts. Our other threads stay
 //! where they are.
 //!
-//! - `links`: its interfaces; only the loopback interface can be saved;
+//! - `links`: its interfaces, of which the loopback one can be saved, and those of `tun`;
 //! - `settings`: its sysctls;
 //! - `programs`: what iproute2, iptables and nftables save themselves;
 //! - `conntrack`: connections that its packet filter remembers.
@@ -14,6 +14,7 @@ mod conntrack;
 mod links;
 mod programs;
 mod settings;
+mod tun;
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -24,6 +25,7 @@ use commensal_images::{Image, ImageSet, ImageSink};
 use commensal_sys::Pid;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::files::TunDevices;
 use crate::tree::namespaces::{Namespaces, own_pid};
 use crate::{Error, External, Options, Place, Refusal, Result, proc};
 
@@ -111,17 +113,35 @@ impl Network {
 
     fn contents<S: ImageSink>(&self, id: u32, set: &ImageSet<S>) -> Result<()> {
         set.one(Image::Netns(id), &settings::of_namespace())?;
-        let mut devices = set.entries(Image::Netdev(id))?;
-        for link in links::all()? {
-            devices.entry(&link.entry(id))?;
-        }
-        devices.finish()?;
         for (image, bytes) in programs::save(id)? {
             if !bytes.is_empty() {
                 set.raw(image)?.write_all_at(&bytes, 0)?;
             }
         }
         Ok(())
+    }
+
+    /// Writes the image of its interfaces, once all descriptors are known.
+    ///
+    /// # Errors
+    ///
+    /// Where an interface cannot be saved.
+    pub fn dump_links<S: ImageSink>(
+        &self,
+        id: u32,
+        set: &ImageSet<S>,
+        options: &Options,
+        devices: &TunDevices,
+    ) -> Result<()> {
+        if options.empty_network || self.external(options).is_some() {
+            return Ok(());
+        }
+        let mut image = set.entries(Image::Netdev(id))?;
+        for link in links::all()? {
+            let entry = link.entry(id, devices, self.root, options.accept_loss)?;
+            image.entry(&entry)?;
+        }
+        Ok(image.finish()?)
     }
 
     /// The name by which the restore will be given it, if it will.
