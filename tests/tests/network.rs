@@ -97,5 +97,9 @@ fn what_a_tun_device_would_lose_is_refused_by_name() {
     machine_or_skip!(has_tun(), "the kernel has no tun devices");
     assert_refused(&tun(&["offload"]), &[], "TUNSETOFFLOAD");
     assert_refused(&tun(&["limit"]), &[], "TUNSETSNDBUF");
-    assert_refused(&tun(&["left"]), &[], "last0, which no task of the tree has open");
+    assert_refused(
+        &tun(&["left"]),
+        &[],
+        "last0, which no task of the tree has open",
+    );
 }
