@@ -162,7 +162,6 @@ fn run_here<S: ImageSink>(
         Ok::<_, Error>((freezing, time, group, tasks, collected))
     });
     let (freezing, freezing_time, group, tasks, collected) = still?;
-    drop(pages);
     server.as_ref().map_or(Ok(()), PageServer::close)?;
     let Collected {
         own_ids,
@@ -187,6 +186,7 @@ fn run_here<S: ImageSink>(
         stages.unlock_network(true);
         gone = standing.let_go(Then::Resume, "");
         frozen = freezing.elapsed();
+        drop(pages);
         sink = set.finish(&inventory())?;
         links.keep();
         hook = stages.dumped()?;
@@ -199,6 +199,7 @@ fn run_here<S: ImageSink>(
                 None
             }
         };
+        drop(pages);
         let inventory = inventory();
         sink = set.finish(&inventory)?;
         links.keep();

@@ -16,6 +16,10 @@ use crate::{Cancel, Error, Result};
 /// cache of 1 MiB, so that what was read is still there when it is written.
 const CHUNK: usize = 512 << 10;
 
+/// How many chunks the caller's thread copies before it starts others: starting one and waiting for
+/// its end takes as long as copying several.
+const ALONE: usize = 8;
+
 /// Memory that pages are read from.
 pub(super) trait PageSource: Sync {
     /// Fills `buf`, which is as long as the batch, from its ranges.
@@ -78,19 +82,17 @@ impl<T, F: FnOnce(&mut dyn FnMut(RemoteRange) -> Result<()>) -> Result<T>> Range
 impl Copy<'_> {
     /// Copies all ranges in their order, with at most this many threads next
     /// to the caller's. Ranges may be of any length; memory in use is one chunk
-    /// a thread. One chunk is copied by the caller's thread, so that a small
-    /// task costs no new one.
+    /// a thread. The first few are copied by the caller's thread, so that a
+    /// small task costs no new one.
     pub fn run<T>(&self, workers: usize, ranges: impl Ranges<T>) -> Result<T> {
         let failure = Failure::default();
         let (sender, receiver) = sync_channel::<Chunk>(workers.max(1) * 2);
         let receiver = Mutex::new(receiver);
         let result = thread::scope(|scope| {
-            let (mut threads, mut held) = (0, None);
+            let (mut threads, mut chunks) = (0, 0);
             let result = Cutter::new(|chunk| {
-                let Some(chunk) = held.replace(chunk) else {
-                    return Ok(());
-                };
-                if workers <= 1 {
+                chunks += 1;
+                if workers <= 1 || chunks <= ALONE {
                     return self.chunk(&chunk);
                 }
                 if threads < workers {
@@ -101,7 +103,6 @@ impl Copy<'_> {
                 sender.send(chunk).map_err(|_| Error::Cancelled)
             })
             .all(ranges)?;
-            held.map_or(Ok(()), |chunk| self.chunk(&chunk))?;
             drop(sender);
             Ok(result)
         });
