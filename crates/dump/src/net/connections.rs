@@ -62,6 +62,11 @@ impl Connections {
         Ok(())
     }
 
+    /// Whether a file's connection is still to be saved.
+    pub(super) fn will_save(&self, id: u32) -> bool {
+        self.waiting.iter().any(|one| one.entry.id == id)
+    }
+
     /// Holds the packets of all connections back, in as few steps as possible.
     pub(super) fn hold_back(&mut self) -> Result<()> {
         if self.waiting.is_empty() {

@@ -148,23 +148,33 @@ impl<'s> Sockets<'s> {
 ///
 /// A refusal where a socket is connected to one outside and may not be.
 pub(crate) fn finish(dump: &mut FilesDump<'_>) -> Result<()> {
+    let held = dump.held_ids();
+    let Sockets {
+        connections,
+        unix_entries,
+        in_flight,
+        ..
+    } = &dump.sockets;
+    refusals::held_by_queues_alone(
+        in_flight,
+        unix_entries,
+        |id| held.contains(&id),
+        |id| connections.will_save(id),
+    )?;
     dump.sockets.connections.hold_back()?;
     while let Some((entry, stream)) = dump.sockets.connections.save_next()? {
         write_stream(&entry, &stream, &dump.images)?;
         let id = entry.id;
         dump.write(FdTypes::Inetsk, id, |to| to.isk = Some(entry))?;
     }
-    let held = dump.held_ids();
     let Sockets {
         peers,
         tables,
         policy,
         unix_entries,
-        in_flight,
         ..
     } = &mut dump.sockets;
     let mut entries = std::mem::take(unix_entries);
-    refusals::held_by_queues_alone(in_flight, &entries, |id| held.contains(&id))?;
     for mut external in peers.finish(tables, policy)? {
         external.id = dump.fresh_id();
         entries.push(external);

@@ -135,13 +135,14 @@ pub fn tcp_layers(file: &OpenFile) -> Result<()> {
 }
 
 /// Refuses what nothing but the queue of a unix socket holds, and CRIU's restore
-/// looks for among the descriptors of a task: timers and watches, which it sets
-/// up under their number, and unix sockets that are connected or hold messages,
-/// without a descriptor of which it crashes.
+/// looks for among the descriptors of a task: timers, watches and TCP connections,
+/// which it completes under their number, and unix sockets that are connected or
+/// hold messages, without a descriptor of which it crashes.
 pub fn held_by_queues_alone(
     in_flight: &[(u32, FdTypes, Place)],
     entries: &[UnixSkEntry],
     is_held: impl Fn(u32) -> bool,
+    is_connection: impl Fn(u32) -> bool,
 ) -> Result<()> {
     let restorable = |entry: &&UnixSkEntry| {
         entry.state == u32::from(State::Listen as u8)
@@ -151,9 +152,10 @@ pub fn held_by_queues_alone(
     let refusals: Vec<Refusal> = in_flight
         .iter()
         .filter(|(id, ..)| !is_held(*id) && !restorable.contains(id))
-        .filter_map(|(_, kind, place)| {
+        .filter_map(|(id, kind, place)| {
             let what = match kind {
                 FdTypes::Unixsk => "another unix socket",
+                FdTypes::Inetsk if is_connection(*id) => "a TCP connection",
                 FdTypes::Timerfd => "a timerfd",
                 FdTypes::Inotify => "an inotify instance",
                 _ => return None,

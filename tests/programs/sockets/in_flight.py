@@ -1,0 +1,231 @@
+"""What only the queue of a unix socket holds: a descriptor in flight that no task has open.
+
+in_flight.py KIND: in every round it is received, checked, and sent again.
+"""
+
+import ctypes
+import os
+import select
+import signal
+import socket
+import struct
+import time
+
+from rounds import chosen, go, same
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+# sys/inotify.h, linux/fanotify.h, asm/unistd_64.h
+IN_CREATE, FAN_CREATE = 0x100, 0x100
+FAN_REPORT_FID, FAN_MARK_ADD, FANOTIFY_INIT, FANOTIFY_MARK = 0x200, 1, 300, 301
+PIDFD_OPEN = 434
+
+
+def call(result):
+    """The result of a call of the C library, or its error."""
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def readable(fd):
+    return bool(select.select([fd], [], [], 10)[0])
+
+
+def alone(fd, check):
+    """Rounds of a descriptor that is in flight between them."""
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    socket.send_fds(left, [b"with"], [fd])
+    os.close(fd)
+
+    def one_round():
+        data, (fd,), _, _ = socket.recv_fds(right, 4, 8)
+        same(data, b"with")
+        check(fd)
+        socket.send_fds(left, [b"with"], [fd])
+        os.close(fd)
+
+    return one_round
+
+
+def eventfd():
+    def check(fd):
+        same(os.eventfd_read(fd), 7)
+        os.eventfd_write(fd, 7)
+
+    return alone(os.eventfd(7), check)
+
+
+def signalfd():
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    mask = struct.pack("Q", 1 << (signal.SIGUSR1 - 1))
+    fd = call(LIBC.syscall(289, -1, mask, 8, 0))
+
+    def check(fd):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        same(readable(fd), True)
+        same(struct.unpack_from("I", os.read(fd, 128))[0], signal.SIGUSR1)
+
+    return alone(fd, check)
+
+
+def timerfd():
+    fd = call(LIBC.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK))
+    call(LIBC.timerfd_settime(fd, 0, struct.pack("4q", 0, 5_000_000, 0, 5_000_000), None))
+
+    def check(fd):
+        for _ in range(2):
+            same(readable(fd), True)
+            os.read(fd, 8)
+
+    return alone(fd, check)
+
+
+def inotify():
+    fd = call(LIBC.inotify_init1(os.O_NONBLOCK))
+    os.mkdir("watched")
+    other = call(LIBC.inotify_add_watch(fd, b"/etc", IN_CREATE))
+    wd = call(LIBC.inotify_add_watch(fd, b"watched", IN_CREATE))
+    call(LIBC.inotify_rm_watch(fd, other))
+    os.read(fd, 4096)
+
+    def check(fd):
+        os.close(os.open("watched/made", os.O_CREAT | os.O_WRONLY))
+        same(readable(fd), True)
+        same(struct.unpack_from("iI", os.read(fd, 4096)), (wd, IN_CREATE))
+        os.unlink("watched/made")
+
+    return alone(fd, check)
+
+
+def fanotify():
+    fd = call(LIBC.syscall(FANOTIFY_INIT, FAN_REPORT_FID | 2, 0))
+    mask = ctypes.c_uint64(FAN_CREATE)
+    call(LIBC.syscall(FANOTIFY_MARK, fd, FAN_MARK_ADD, mask, -100, os.getcwd().encode()))
+
+    def check(fd):
+        os.close(os.open("made", os.O_CREAT | os.O_WRONLY))
+        same(readable(fd), True)
+        same(len(os.read(fd, 4096)) > 0, True)
+        os.unlink("made")
+
+    return alone(fd, check)
+
+
+def pidfd():
+    fd = call(LIBC.syscall(PIDFD_OPEN, os.getpid(), 0))
+
+    def check(fd):
+        with open(f"/proc/self/fdinfo/{fd}") as info:
+            same([line.split() for line in info if line.startswith("Pid:")],
+                 [["Pid:", str(os.getpid())]])
+
+    return alone(fd, check)
+
+
+def epoll():
+    reader, writer = os.pipe()
+    os.write(writer, b"x")
+    instance = select.epoll()
+    instance.register(reader, select.EPOLLIN)
+    fd = os.dup(instance.fileno())
+    instance.close()
+
+    def check(fd):
+        same(select.epoll.fromfd(fd).poll(10), [(reader, select.EPOLLIN)])
+
+    def keeps(fd):
+        check(os.dup(fd))
+
+    return alone(fd, keeps)
+
+
+def memfd():
+    fd = os.memfd_create("in flight")
+    os.write(fd, b"memory")
+    return alone(fd, lambda fd: same((os.pread(fd, 10, 0), os.lseek(fd, 0, 1)), (b"memory", 6)))
+
+
+def gone():
+    fd = os.open("gone", os.O_CREAT | os.O_RDWR)
+    os.write(fd, b"deleted")
+    os.unlink("gone")
+    return alone(fd, lambda fd: same((os.pread(fd, 10, 0), os.lseek(fd, 0, 1)), (b"deleted", 7)))
+
+
+def fifo():
+    os.mkfifo("fifo")
+    fd = os.open("fifo", os.O_RDWR)
+    os.write(fd, b"in it")
+
+    def check(fd):
+        same(os.read(fd, 10), b"in it")
+        os.write(fd, b"in it")
+
+    return alone(fd, check)
+
+
+def listening():
+    server = socket.create_server(("127.0.0.1", 0))
+    address = server.getsockname()
+
+    def check(fd):
+        with socket.socket(fileno=os.dup(fd)) as server:
+            with socket.create_connection(address) as client:
+                accepted = server.accept()[0]
+                client.sendall(b"new")
+                same(accepted.recv(10), b"new")
+                # No port stays behind that a restore would have to wait for.
+                linger = struct.pack("ii", 1, 0)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            accepted.close()
+
+    return alone(server.detach(), check)
+
+
+def connected():
+    server = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(server.getsockname())
+    accepted = server.accept()[0]
+
+    def check(fd):
+        with socket.socket(fileno=os.dup(fd)) as accepted:
+            client.sendall(b"there")
+            same(accepted.recv(10), b"there")
+            accepted.sendall(b"back")
+            same(client.recv(10), b"back")
+
+    return alone(accepted.detach(), check)
+
+
+def udp():
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    address = sock.getsockname()
+    return alone(sock.detach(), lambda fd: same(
+        socket.socket(fileno=os.dup(fd)).getsockname(), address))
+
+
+def netlink():
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+    sock.bind((0, 0))
+    address = sock.getsockname()
+    return alone(sock.detach(), lambda fd: same(
+        socket.socket(fileno=os.dup(fd)).getsockname(), address))
+
+
+def packet():
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+    return alone(sock.detach(), lambda fd: same(
+        socket.socket(fileno=os.dup(fd)).family, socket.AF_PACKET))
+
+
+def namespace():
+    fd = os.open("/proc/self/ns/uts", os.O_RDONLY)
+    name = os.readlink("/proc/self/ns/uts")
+    return alone(fd, lambda fd: same(os.readlink(f"/proc/self/fd/{fd}"), name))
+
+
+go(chosen({kind.__name__: kind for kind in (
+    eventfd, signalfd, timerfd, inotify, fanotify, pidfd, epoll, memfd, gone, fifo, listening,
+    connected, udp, netlink, packet, namespace)}))

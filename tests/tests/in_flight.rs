@@ -1,0 +1,59 @@
+//! Descriptors that only the queue of a unix socket holds: no task has them open.
+
+use commensal_tests::harness::{
+    Program, Target, assert_refused, assert_resumes_with, assert_survives,
+};
+use commensal_tests::judge_or_skip;
+
+const CONNECTED: &[&str] = &["--tcp-established"];
+
+fn in_flight(kind: &str) -> Program {
+    Program::script("python3", "sockets/in_flight.py")
+        .arg(kind)
+        .restless()
+}
+
+/// Through a restore, and through three dumps with resume.
+fn lives_through(kind: &str) {
+    assert_resumes_with(&in_flight(kind), 3, &[]);
+    let judge = judge_or_skip!();
+    let target = Target::spawn_for_restore(&in_flight(kind));
+    assert_survives(judge, &target, &[], &[]);
+}
+
+macro_rules! live_through {
+    ($($test:ident: $kind:literal;)*) => {
+        $(#[test]
+        fn $test() {
+            lives_through($kind);
+        })*
+    };
+}
+
+live_through! {
+    an_eventfd: "eventfd";
+    a_signalfd: "signalfd";
+    a_fanotify: "fanotify";
+    a_pidfd: "pidfd";
+    an_epoll: "epoll";
+    a_memfd: "memfd";
+    a_deleted_file: "gone";
+    a_fifo: "fifo";
+    a_listening_socket: "listening";
+    a_udp_socket: "udp";
+    a_netlink_socket: "netlink";
+    a_packet_socket: "packet";
+    a_namespace: "namespace";
+}
+
+/// The restore completes these under the number that a task has them open by.
+#[test]
+fn what_a_restore_cannot_set_up_is_refused_by_name() {
+    for (kind, name) in [
+        ("timerfd", "a timerfd in flight"),
+        ("inotify", "an inotify instance in flight"),
+        ("connected", "a TCP connection in flight"),
+    ] {
+        assert_refused(&in_flight(kind), CONNECTED, name);
+    }
+}
