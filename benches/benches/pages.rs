@@ -4,6 +4,7 @@ use std::path::Path;
 
 use commensal_benches::Target;
 use commensal_dump::mm::{Allow, MappedFileCache, Mappings, PageWriter};
+use commensal_dump::pidns::Pids;
 use commensal_images::{Existing, ImageSet, ImagesDir};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -14,6 +15,7 @@ fn pages(c: &mut Criterion) {
     let target = Target::memory(program, MEBIBYTES);
     let mut files = MappedFileCache::default();
     let mappings = Mappings::read(target.pid(), &mut files, Allow::default()).unwrap();
+    let id = Pids::OURS.task(target.pid()).unwrap();
     let mut group = c.benchmark_group("pages");
     group.throughput(Throughput::Bytes(MEBIBYTES << 20));
     group.sample_size(10);
@@ -27,7 +29,7 @@ fn pages(c: &mut Criterion) {
                 },
                 |(folder, set)| {
                     let writer = PageWriter::new(&set).workers(workers);
-                    let found = writer.task(1, &mappings, None).unwrap();
+                    let found = writer.task(id, &mappings, None).unwrap();
                     assert!(found.stats.written >= MEBIBYTES << 8);
                     drop(writer);
                     (folder, set)

@@ -17,6 +17,7 @@ use crate::ipc::Segments;
 use crate::links::{self, KnownFiles};
 use crate::mm::{PageWriter, Tracker};
 use crate::net::Connections;
+use crate::pidns::{Pids, VirtualId};
 use crate::prepare::Prepared;
 use crate::proc::Stat;
 use crate::task::seccomp::Filters;
@@ -35,6 +36,7 @@ pub struct Collector<'s, 'p, S> {
     layout: Layout,
     security: LsmType,
     objects: Ids,
+    root: Pid,
     /// The tasks of the running tree.
     running: Vec<Pid>,
     cgroups: Option<Cgroups>,
@@ -42,7 +44,7 @@ pub struct Collector<'s, 'p, S> {
     root_ids: TaskKobjIdsEntry,
     ids: HashMap<Pid, TaskKobjIdsEntry>,
     /// For each descriptor table the task that restores it.
-    tables: HashMap<u32, Pid>,
+    tables: HashMap<u32, VirtualId>,
     files: FilesDump<'s>,
     mapped_files: KnownFiles,
     pages: &'p PageWriter<'s, S>,
@@ -50,6 +52,7 @@ pub struct Collector<'s, 'p, S> {
     nodes: Vec<Node>,
     /// Of an IPC namespace of the tree's own.
     segments: Option<Segments>,
+    pids: Pids,
     figures: Summary,
 }
 
@@ -61,6 +64,8 @@ pub struct Collected<'s> {
     pub root_ids: TaskKobjIdsEntry,
     /// The control groups of the dumping task.
     pub own_cgroups: Option<u32>,
+    /// Whether the tree has a pid namespace of its own.
+    pub own_pids: bool,
     /// What was written.
     pub figures: Summary,
     /// What is unread in terminals.
@@ -103,6 +108,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             security: security::module(),
             own_ids: objects.own().clone(),
             objects,
+            root,
             running: prepared.mappings.keys().copied().collect(),
             root_ids: TaskKobjIdsEntry::default(),
             cgroups: prepared.cgroups.take(),
@@ -114,6 +120,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             filters: Filters::default(),
             nodes: Vec::new(),
             segments: None,
+            pids: prepared.pids.clone(),
             figures: Summary::default(),
         })
     }
@@ -131,12 +138,15 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
     pub fn begin(&mut self, frozen: &Frozen, copier: &mut Copier<'_>) -> Result<()> {
         let is_live = |member: &&Member| matches!(member.body, Body::Live(_));
         let live = frozen.members.iter().filter(is_live);
+        self.pids
+            .refresh(frozen.members.iter().map(Member::with_threads))?;
         for pid in live.map(|member| member.pid) {
             let entry = self.objects.of(pid)?;
-            let restorer = self.tables.entry(entry.files_id).or_insert(pid);
-            *restorer = pid.min(*restorer);
+            let id = self.pids.task(pid)?;
+            let restorer = self.tables.entry(entry.files_id).or_insert(id);
+            *restorer = id.min(*restorer);
             self.ids.insert(pid, entry);
-            copier.copy(pid)?;
+            copier.copy(pid, id)?;
         }
         let root = frozen.members[0].pid;
         let root_ids = self.ids.get(&root).ok_or(Error::Gone { pid: root })?;
@@ -145,7 +155,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         let segments = self.segments.iter().flat_map(Segments::ids);
         self.files.reserve_shared_memory(segments);
         let pids = frozen.members.iter().map(|member| member.pid);
-        self.files.begin(pids.collect());
+        self.files.begin(pids.collect(), self.pids.clone());
         Ok(())
     }
 
@@ -158,20 +168,25 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         let pid = member.pid;
         let stat = Stat::read(pid)?;
         self.figures.tasks += 1;
+        let id = self.pids.task(pid)?;
+        let parent = member.parent.map(|parent| self.pids.task(parent));
+        let (pgid, sid) = self.pids.group_and_session(pid, stat.pgrp, stat.session)?;
         let mut node = Node {
-            pid,
-            parent: member.parent,
-            pgid: stat.pgrp,
-            sid: stat.session,
-            threads: vec![pid.leader()],
+            pid: id,
+            parent: parent.transpose()?,
+            pgid,
+            sid,
+            threads: vec![id],
         };
         let cured = match member.body {
             Body::Zombie => {
-                self.set.one(core_image(pid), &leader::zombie(&stat))?;
+                self.set.one(id.core(), &leader::zombie(&stat))?;
                 None
             }
             Body::Live(task) => {
-                node.threads = task.threads().iter().map(|thread| thread.tid()).collect();
+                let tids = task.threads().iter().map(|thread| thread.tid());
+                let threads = tids.map(|tid| self.pids.thread(pid, tid));
+                node.threads = threads.collect::<Result<_>>()?;
                 Some(self.task(task, stat, copier)?)
             }
         };
@@ -194,7 +209,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             self.set.one(Image::Cgroup, &entry)?;
         }
         let mut files = self.files.finish()?;
-        let root = self.nodes[0].pid;
+        let root = self.root;
         if let Some(segments) = self.segments {
             segments.dump(root, self.set, &mut files.memory_files)?;
         }
@@ -206,6 +221,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             own_ids: self.own_ids,
             root_ids: self.root_ids,
             own_cgroups,
+            own_pids: self.pids.are_own(),
             figures: self.figures,
             unread: files.unread_data,
             links: files.links,
@@ -214,8 +230,4 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             trackers: copier.finish(),
         })
     }
-}
-
-fn core_image(pid: Pid) -> Image {
-    Image::Core(pid.get() as u32)
 }

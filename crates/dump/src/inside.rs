@@ -46,6 +46,7 @@ impl Inside {
 ///
 /// When the task cannot be entered, asked or left; it runs on then.
 pub fn ask(task: Seized, timer_ids: &[i32], fd_size: Option<u32>) -> Result<(Cured, Inside)> {
+    let leader = task.pid().leader();
     let infected = Infected::infect(task)?;
     let mut daemonized = Daemonized::daemonize(infected)?;
     let answers = daemonized.survey(Questions {
@@ -53,7 +54,12 @@ pub fn ask(task: Seized, timer_ids: &[i32], fd_size: Option<u32>) -> Result<(Cur
         descriptors: fd_size.unwrap_or(0),
     })?;
     let mut infected = daemonized.stop()?;
-    let mut threads = vec![answers.thread];
+    // It says what it is called in its own pid namespace.
+    let own = ThreadInfo {
+        tid: leader.get(),
+        ..answers.thread
+    };
+    let mut threads = vec![own];
     threads.extend(infected.other_thread_infos()?);
     // A seccomp filter may keep the task from telling.
     let open = answers.descriptors.ok().filter(|_| fd_size.is_some());

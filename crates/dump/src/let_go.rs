@@ -20,6 +20,8 @@ pub struct Standing {
     pub connections: Connections,
     /// Whether it has a network namespace of its own.
     pub own_network: bool,
+    /// Whether it has a pid namespace of its own.
+    pub own_pids: bool,
 }
 
 impl Standing {
@@ -33,9 +35,10 @@ impl Standing {
         if let Some(group) = self.group {
             group.let_go(then == Then::Kill);
         }
-        let tasks = self.tasks;
-        self.connections
-            .let_go(then, run_id, self.own_network, || let_go(tasks, then))
+        let (tasks, own_pids) = (self.tasks, self.own_pids);
+        self.connections.let_go(then, run_id, self.own_network, || {
+            let_go(tasks, then, own_pids)
+        })
     }
 }
 
@@ -43,9 +46,10 @@ impl Standing {
 /// cannot be let go does not keep the others.
 ///
 /// Children go first, so that no parent sees a child held; but to be killed
-/// they go last, so that no parent hears of it.
-fn let_go(mut tasks: Vec<Cured>, then: Then) -> Result<()> {
-    if then != Then::Kill {
+/// they go last, so that no parent hears of it; except where the root is the init of its pid
+/// namespace, which ends after all others in it (pid_namespaces(7)).
+fn let_go(mut tasks: Vec<Cured>, then: Then, own_pids: bool) -> Result<()> {
+    if then != Then::Kill || own_pids {
         tasks.reverse();
     }
     let mut first_error = Ok(());

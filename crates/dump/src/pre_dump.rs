@@ -33,7 +33,7 @@ pub fn pre_dump(root: Pid, options: &Options) -> Result<Summary> {
         .server(server.as_ref());
     let mut summary = Summary::default();
     for (&pid, mappings) in &prepared.mappings {
-        let id = pid.get() as u64;
+        let id = prepared.pids.task(pid)?;
         let found = match pages.pre_dump(id, mappings, prepared.parent(pid)) {
             Ok(found) => found.stats,
             // It ended.

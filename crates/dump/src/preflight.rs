@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use commensal_sys::Pid;
 
 use crate::files;
+use crate::pidns::{self, Pids};
 use crate::prepare::Prepared;
+use crate::proc::Status;
 use crate::task::unsaved;
 use crate::tree::ids::Ids;
 use crate::tree::namespaces::{Namespaces, has_time_for_children, own_pid};
@@ -52,11 +54,13 @@ fn look(root: Pid, options: &Options) -> Result<Prepared> {
         .into_iter()
         .partition(|task| task.status.state == b'Z');
     none(within_reach(&live, root)?)?;
+    let names = |task: &Seen| (task.pid, task.threads.clone());
+    let inside = Pids::of(root, live.iter().chain(&zombies).map(names))?;
     let pids: Vec<Pid> = live.iter().map(|task| task.pid).collect();
     let zombies: Vec<Pid> = zombies.iter().map(|task| task.pid).collect();
     let mut refusals = sharing(&pids)?;
-    refusals.extend(files::check(&pids, &zombies, options)?);
-    let prepared = Prepared::new(root, &pids, options, &mut refusals)?;
+    refusals.extend(files::check(&pids, &zombies, &inside, options)?);
+    let prepared = Prepared::new(root, &pids, inside, options, &mut refusals)?;
     none(refusals)?;
     Ok(prepared)
 }
@@ -217,7 +221,7 @@ fn sharing_now(tasks: &[Pid]) -> Result<Vec<Refusal>> {
 fn inspect(
     task: &Seen,
     own: &Namespaces,
-    of_root: &mut Option<Namespaces>,
+    of_root: &mut Option<(Status, Namespaces)>,
 ) -> Result<Vec<Refusal>> {
     let pid = task.pid;
     if let Some(refusal) = without_right(pid)? {
@@ -225,10 +229,10 @@ fn inspect(
     }
     let mut refusals = Vec::new();
     let namespaces = Namespaces::of(pid)?;
-    let of_root = of_root.get_or_insert(namespaces);
+    let (root_status, of_root) = of_root.get_or_insert_with(|| (task.status.clone(), namespaces));
     for namespace in namespaces.differences(own) {
         // These are dumped where the whole tree lives in one.
-        if ["cgroup", "ipc", "net", "time", "uts"].contains(&namespace)
+        if ["cgroup", "ipc", "net", "pid", "time", "uts"].contains(&namespace)
             && !namespaces.differences(of_root).contains(&namespace)
         {
             continue;
@@ -238,6 +242,17 @@ fn inspect(
             &format!("in another {namespace} namespace than the dumper"),
             "namespaces of its own are not dumped",
             &format!("run the dump inside that namespace: nsenter -t {pid}"),
+        ));
+    }
+    if namespaces.differences(own).contains(&"pid") {
+        refusals.extend(pidns::check(pid, &task.status, root_status));
+    }
+    if pidns::has_another_for_children(pid)? {
+        refusals.push(refuse(
+            pid,
+            "about to have children in a pid namespace of their own",
+            "a nested pid namespace is not dumped",
+            "dump before unshare(2) with CLONE_NEWPID, or the tree of the new namespace's first task",
         ));
     }
     for &tid in &task.threads {

@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use commensal_images::{Image, ImageSink, ImagesDir, PageChain};
+use commensal_images::{ImageSink, ImagesDir, PageChain};
 use commensal_sys::Pid;
 
 use crate::cgroup::Cgroups;
 use crate::mm::{Allow, MappedFileCache, Mappings, PageWriter, Tracker};
+use crate::pidns::Pids;
 use crate::rounds::Rounds;
 use crate::tree::ids::Ids;
 use crate::tree::namespaces::has_own;
@@ -30,6 +31,8 @@ pub struct Prepared {
     parents: HashMap<Pid, PageChain>,
     /// What the rounds of a pre-copy came to.
     pub rounds: Rounds,
+    /// What the tree calls its tasks.
+    pub pids: Pids,
 }
 
 impl Prepared {
@@ -42,6 +45,7 @@ impl Prepared {
     pub fn new(
         root: Pid,
         tasks: &[Pid],
+        pids: Pids,
         options: &Options,
         refusals: &mut Vec<Refusal>,
     ) -> Result<Self> {
@@ -58,6 +62,7 @@ impl Prepared {
             trackers: HashMap::new(),
             parents: HashMap::new(),
             rounds: Rounds::default(),
+            pids,
         };
         for &pid in tasks {
             match prepared.read(pid) {
@@ -82,7 +87,10 @@ impl Prepared {
     pub fn reserve<S: ImageSink>(&self, pages: &PageWriter<'_, S>) -> Result<u64> {
         let mut total = 0;
         for (pid, mappings) in &self.mappings {
-            match pages.reserve(pid.get() as u64, mappings, self.trackers.get(pid)) {
+            let Ok(id) = self.pids.task(*pid) else {
+                continue;
+            };
+            match pages.reserve(id, mappings, self.trackers.get(pid)) {
                 Ok(bytes) => total += bytes,
                 // A task that is gone by now needs no room.
                 Err(Error::Sys(_)) => {}
@@ -128,7 +136,7 @@ impl Prepared {
         dir.link_parent(target)?;
         let parent = dir.path().join("parent");
         for &pid in self.mappings.keys() {
-            let image = Image::Pagemap(pid.get() as u64);
+            let image = self.pids.task(pid)?.pagemap();
             self.parents
                 .extend(PageChain::open(&parent, image)?.map(|chain| (pid, chain)));
         }

@@ -82,7 +82,7 @@ impl Prepared {
         let result = mappings
             .refresh(&mut self.files)
             .and_then(|()| tracker.register_running(mappings))
-            .and_then(|()| pages.round(pid.get() as u64, mappings, &mut tracker));
+            .and_then(|()| pages.round(self.pids.task(pid)?, mappings, &mut tracker));
         match result {
             Ok(Some(copied)) => {
                 self.trackers.insert(pid, tracker);

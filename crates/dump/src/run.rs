@@ -171,6 +171,7 @@ fn run_here<S: ImageSink>(
         links,
         connections,
         trackers,
+        own_pids,
         ..
     } = collected;
     let standing = Standing {
@@ -178,6 +179,7 @@ fn run_here<S: ImageSink>(
         group,
         connections,
         own_network: network.is_some(),
+        own_pids,
     };
     let inventory = || inventory::inventory(options, &own_ids, own_cgroups);
     let (sink, hook, gone, frozen);

@@ -26,6 +26,16 @@ impl Judge {
         {
             process::wait_until_free(pid);
         }
+        self.restore_namespace(images, arguments)
+    }
+
+    /// Restore a dump of a tree in a pid namespace of its own, in which all pids are free.
+    pub fn restore_namespace(
+        &self,
+        images: &Path,
+        arguments: &[&str],
+    ) -> Result<Restored, JudgeError> {
+        reaper::adopt_orphans();
         let work = tempfile::tempdir().expect("a temporary directory");
         let status = self
             .command("usr/sbin/criu")

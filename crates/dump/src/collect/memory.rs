@@ -10,6 +10,7 @@ use commensal_images::ImageSink;
 use commensal_sys::{Pid, RemoteRange};
 
 use crate::mm::{Mappings, PageStats, PageWriter, Tracker};
+use crate::pidns::VirtualId;
 use crate::prepare::Prepared;
 use crate::proc::smaps;
 use crate::{Error, Result};
@@ -44,16 +45,13 @@ impl<'p, 's, S: ImageSink> Memory<'p, 's, S> {
 
     /// The private pages of a task that stands still, and its mappings. With pre-copy the flags
     /// are as they were just before the tree was stopped, unless a mapping changed since.
-    fn task(&mut self, pid: Pid) -> Result<Copied> {
+    fn task(&mut self, pid: Pid, id: VirtualId) -> Result<Copied> {
         let started = Instant::now();
         let mut mappings = self.prepared.mappings(pid)?;
         let tracker = self.prepared.tracker(pid);
-        let copy = || {
-            let id = pid.get() as u64;
-            match self.prepared.parent(pid) {
-                Some(parent) => self.pages.task_against(id, &mappings, parent),
-                None => self.pages.task(id, &mappings, tracker),
-            }
+        let copy = || match self.prepared.parent(pid) {
+            Some(parent) => self.pages.task_against(id, &mappings, parent),
+            None => self.pages.task(id, &mappings, tracker),
         };
         let flags = || tracker.is_none().then(|| smaps::smaps(pid));
         // The kernel walks all page tables for the flags.
@@ -81,12 +79,12 @@ pub enum Copier<'scope> {
         /// What copies.
         memory: Box<dyn CopyMemory + 'scope>,
         /// What is asked for.
-        asked: VecDeque<Pid>,
+        asked: VecDeque<(Pid, VirtualId)>,
     },
     /// In a thread, which ends when this is dropped.
     Beside {
         /// What is asked for.
-        asked: Sender<Pid>,
+        asked: Sender<(Pid, VirtualId)>,
         /// What became of it.
         copies: Receiver<Result<Copied>>,
         /// The thread.
@@ -99,15 +97,15 @@ type Trackers = HashMap<Pid, Tracker>;
 /// A [`Memory`] with whatever sink.
 pub trait CopyMemory: Send {
     /// Copies the memory of one task.
-    fn copy(&mut self, pid: Pid) -> Result<Copied>;
+    fn copy(&mut self, pid: Pid, id: VirtualId) -> Result<Copied>;
 
     /// What tracked the tasks' writes.
     fn trackers(self: Box<Self>) -> Trackers;
 }
 
 impl<S: ImageSink> CopyMemory for Memory<'_, '_, S> {
-    fn copy(&mut self, pid: Pid) -> Result<Copied> {
-        self.task(pid)
+    fn copy(&mut self, pid: Pid, id: VirtualId) -> Result<Copied> {
+        self.task(pid, id)
     }
 
     fn trackers(self: Box<Self>) -> Trackers {
@@ -131,9 +129,9 @@ impl<'scope> Copier<'scope> {
         let (asked, pids) = channel();
         let (sender, copies) = channel();
         let thread = scope.spawn(move || {
-            for pid in pids {
+            for (pid, id) in pids {
                 // Nobody waits for it after a failure.
-                let _ = sender.send(memory.copy(pid));
+                let _ = sender.send(memory.copy(pid, id));
             }
             memory.trackers()
         });
@@ -149,10 +147,10 @@ impl<'scope> Copier<'scope> {
     /// # Errors
     ///
     /// [`Error::Cancelled`] where the thread has ended with a panic.
-    pub fn copy(&mut self, pid: Pid) -> Result<()> {
+    pub fn copy(&mut self, pid: Pid, id: VirtualId) -> Result<()> {
         match self {
-            Self::Here { asked, .. } => asked.push_back(pid),
-            Self::Beside { asked, .. } => asked.send(pid).map_err(|_| Error::Cancelled)?,
+            Self::Here { asked, .. } => asked.push_back((pid, id)),
+            Self::Beside { asked, .. } => asked.send((pid, id)).map_err(|_| Error::Cancelled)?,
         }
         Ok(())
     }
@@ -165,8 +163,8 @@ impl<'scope> Copier<'scope> {
     pub fn wait(&mut self) -> Result<Copied> {
         match self {
             Self::Here { memory, asked } => {
-                let pid = asked.pop_front().expect("as many as were asked for");
-                memory.copy(pid)
+                let (pid, id) = asked.pop_front().expect("as many as were asked for");
+                memory.copy(pid, id)
             }
             Self::Beside { copies, .. } => copies.recv().map_err(|_| Error::Cancelled)?,
         }

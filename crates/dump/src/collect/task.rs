@@ -39,7 +39,8 @@ impl<S: ImageSink> Collector<'_, '_, S> {
             })
             .collect::<Result<Vec<_>>>()?;
         let blocked = threads[0].blocked;
-        let leader = leader::Outside::collect(&task, &stat, &statuses[0], blocked, stop)?;
+        let outside = leader::Outside::collect(&task, &stat, &statuses[0], blocked, stop)?;
+        let leader = outside.in_namespace(&self.pids);
         let umask = threads[0].umask();
 
         // Before anything of ours is in it: scratch bytes would make pages that were not there.
@@ -51,15 +52,19 @@ impl<S: ImageSink> Collector<'_, '_, S> {
 
         self.mm(&copied, &stat, &inside.task)?;
         self.fs(pid, umask)?;
-        self.set
-            .one(Image::Ids(pid.get() as u32), &self.ids[&pid])?;
+        self.set.one(
+            Image::Ids(self.pids.task(pid)?.for_image()),
+            &self.ids[&pid],
+        )?;
         self.cores(pid, leader, threads, &inside)?;
         Ok(cured)
     }
 
     /// Whether the task restores its descriptor table, and not another that shares it.
     fn restores_table(&self, pid: Pid) -> bool {
-        self.tables[&self.ids[&pid].files_id] == pid
+        self.pids
+            .task(pid)
+            .is_ok_and(|id| self.tables[&self.ids[&pid].files_id] == id)
     }
 
     /// The descriptor table, unless another task restores it.
@@ -100,7 +105,9 @@ impl<S: ImageSink> Collector<'_, '_, S> {
             thp_disabled: inside.thp_disable != 0,
         };
         let entry = mm_entry(mappings, stat, inside, exe, vmas)?;
-        Ok(self.set.one(Image::Mm(pid.get() as u32), &entry)?)
+        Ok(self
+            .set
+            .one(Image::Mm(self.pids.task(pid)?.for_image()), &entry)?)
     }
 
     fn fs(&mut self, pid: Pid, umask: u32) -> Result<()> {
@@ -109,7 +116,9 @@ impl<S: ImageSink> Collector<'_, '_, S> {
             root_id: links::register(&mut self.files, pid, "root")?,
             umask: Some(umask),
         };
-        Ok(self.set.one(Image::Fs(pid.get() as u32), &entry)?)
+        Ok(self
+            .set
+            .one(Image::Fs(self.pids.task(pid)?.for_image()), &entry)?)
     }
 
     /// The image of every thread, the leader's with what belongs to the task.
@@ -134,7 +143,7 @@ impl<S: ImageSink> Collector<'_, '_, S> {
             .task(cores.iter_mut().map(|core| (&core.seccomp, &mut core.core)));
         let mut task = Some(task);
         for core in cores {
-            let image = Image::Core(core.tid.get() as u32);
+            let image = self.pids.thread(pid, core.tid)?.core();
             self.set.one(image, &core.into_entry(task.take()))?;
         }
         Ok(())

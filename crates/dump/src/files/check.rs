@@ -5,6 +5,7 @@ use commensal_sys::pidfd::PidFd;
 use commensal_sys::{Errno, Pid};
 
 use super::{FilesDump, Images, Pass, own_pid, table};
+use crate::pidns::Pids;
 use crate::{Error, Options, Refusal, Result};
 
 /// Every descriptor of a tree that a dump would refuse now: of its live tasks, the root first; its
@@ -18,20 +19,25 @@ use crate::{Error, Options, Refusal, Result};
 /// # Errors
 ///
 /// When the descriptors of a task cannot be read at all.
-pub fn check(live: &[Pid], zombies: &[Pid], options: &Options) -> Result<Vec<Refusal>> {
-    let refusals = look(live, zombies, options)?;
+pub fn check(
+    live: &[Pid],
+    zombies: &[Pid],
+    pids: &Pids,
+    options: &Options,
+) -> Result<Vec<Refusal>> {
+    let refusals = look(live, zombies, pids, options)?;
     match refusals.is_empty() {
         true => Ok(refusals),
-        false => look(live, zombies, options),
+        false => look(live, zombies, pids, options),
     }
 }
 
-fn look(live: &[Pid], zombies: &[Pid], options: &Options) -> Result<Vec<Refusal>> {
+fn look(live: &[Pid], zombies: &[Pid], pids: &Pids, options: &Options) -> Result<Vec<Refusal>> {
     let set = ImageSet::new(Nowhere);
     let tasks = [live, zombies].concat();
     let root = tasks.first().copied().unwrap_or_else(own_pid);
     let mut dump = FilesDump::for_pass(Images::of(&set), root, options, Pass::Check)?;
-    dump.begin(tasks);
+    dump.begin(tasks, pids.clone());
     let mut refusals = Vec::new();
     for pid in live {
         match check_task(*pid, &mut dump, &mut refusals) {

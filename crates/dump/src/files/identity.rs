@@ -106,7 +106,12 @@ mod tests {
     use super::*;
 
     fn open(file: &File) -> OpenFile {
-        OpenFile::of_task(&PidFd::open(own_pid()).unwrap(), file.as_raw_fd()).unwrap()
+        OpenFile::of_task(
+            &PidFd::open(own_pid()).unwrap(),
+            file.as_raw_fd(),
+            &crate::pidns::Pids::OURS,
+        )
+        .unwrap()
     }
 
     #[test]

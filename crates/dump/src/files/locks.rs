@@ -143,7 +143,7 @@ fn write(file: &OpenFile, mut lock: FileLockEntry, dump: &mut FilesDump<'_>) -> 
         let target = file.ask("F_GETLEASE", commensal_sys::fcntl::lease)?;
         lock.r#type = LEASE_BREAKING | target;
     }
-    lock.pid = file.at.pid.get();
+    lock.pid = dump.pids.task(file.at.pid)?.for_image() as i32;
     lock.fd = file.at.fd;
     Ok(dump.locks.image.entry(&lock)?)
 }

@@ -68,6 +68,7 @@ pub use tun::{
 
 use crate::mm::SharedMemory;
 use crate::net::{Connections, Sockets};
+use crate::pidns::Pids;
 use crate::{Error, Options, Place, Result};
 use identity::{Identities, Identity};
 
@@ -90,6 +91,8 @@ pub struct FilesDump<'s> {
     pass: Pass,
     /// The tasks of the tree, the root first.
     tasks: Vec<Pid>,
+    /// What the tree calls them.
+    pids: Pids,
     pub(crate) images: Images<'s>,
     files: commensal_images::EntryWriter<'s>,
     identities: Identities,
@@ -141,9 +144,10 @@ impl<'s> FilesDump<'s> {
         Self::for_pass(images, root, options, Pass::Write)
     }
 
-    /// The tree is of these tasks, the root first, zombies included.
-    pub fn begin(&mut self, tasks: Vec<Pid>) {
+    /// The tree is of these tasks, the root first, zombies included; `pids` is what it calls them.
+    pub fn begin(&mut self, tasks: Vec<Pid>, pids: Pids) {
         self.tasks = tasks;
+        self.pids = pids;
     }
 
     fn for_pass(images: Images<'s>, root: Pid, options: &'s Options, pass: Pass) -> Result<Self> {
@@ -156,6 +160,7 @@ impl<'s> FilesDump<'s> {
             options,
             pass,
             tasks: Vec::new(),
+            pids: Pids::OURS,
             files: images.entries(commensal_images::Image::Files)?,
             identities: Identities::default(),
             types: HashMap::new(),
@@ -225,7 +230,7 @@ impl<'s> FilesDump<'s> {
     ///
     /// As [`FilesDump::table`].
     pub fn in_flight(&mut self, fd: OwnedFd, place: Place) -> Result<(FdTypes, u32)> {
-        let file = OpenFile::in_flight(fd, place)?;
+        let file = OpenFile::in_flight(fd, place, &self.pids)?;
         let (kind, id) = self.dump(&file)?;
         self.kept.push(file.into_fd());
         Ok((kind, id))

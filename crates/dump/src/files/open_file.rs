@@ -10,6 +10,7 @@ use rustix::fs::{Mode, OFlags, SeekFrom};
 
 use super::Stat;
 use super::fdinfo::FdInfo;
+use crate::pidns::Pids;
 use crate::{Error, Place, Refusal, Result};
 
 /// Room for most paths at the first try, in bytes.
@@ -41,7 +42,7 @@ impl OpenFile {
     /// # Errors
     ///
     /// EBADF from pidfd_getfd(2) where the task has closed it.
-    pub fn of_task(task: &PidFd, fd: i32) -> Result<Self> {
+    pub fn of_task(task: &PidFd, fd: i32, pids: &Pids) -> Result<Self> {
         let duplicate = task.duplicate(fd)?;
         let pid = task.pid();
         let mut file = Self::new(TaskFd { pid, fd }, Place::Fd { pid, fd }, duplicate)?;
@@ -49,7 +50,7 @@ impl OpenFile {
             .ask("F_GETFL", |fd| rustix::fs::fcntl_getfl(fd))?
             .bits();
         if !file.is_path_only() {
-            file.owner = file.ask_owner()?;
+            file.owner = file.ask_owner(pids)?;
         }
         Ok(file)
     }
@@ -76,7 +77,7 @@ impl OpenFile {
     /// # Errors
     ///
     /// When the file system does not answer.
-    pub fn in_flight(fd: OwnedFd, place: Place) -> Result<Self> {
+    pub fn in_flight(fd: OwnedFd, place: Place, pids: &Pids) -> Result<Self> {
         let at = TaskFd {
             pid: own_pid(),
             fd: fd.as_raw_fd(),
@@ -86,7 +87,7 @@ impl OpenFile {
             .ask("F_GETFL", |fd| rustix::fs::fcntl_getfl(fd))?
             .bits();
         if !file.is_path_only() {
-            file.owner = file.ask_owner()?;
+            file.owner = file.ask_owner(pids)?;
         }
         Ok(file)
     }
@@ -199,6 +200,14 @@ impl OpenFile {
         Err(self.refuse(what, reason, remedy))
     }
 
+    fn outside_owner(&self, pid: i32) -> Error {
+        self.refuse(
+            format!("a file whose signals go to task or group {pid} (F_SETOWN)"),
+            "that is outside of the tree's pid namespace, where it has no id",
+            "let the program own the file itself, or close it before the dump",
+        )
+    }
+
     /// Whether it was opened with `O_PATH`.
     pub fn is_path_only(&self) -> bool {
         self.flags & OFlags::PATH.bits() != 0
@@ -255,7 +264,7 @@ impl OpenFile {
         format!("/proc/self/{dir}/{}", self.fd.as_raw_fd())
     }
 
-    fn ask_owner(&self) -> Result<FownEntry> {
+    fn ask_owner(&self, pids: &Pids) -> Result<FownEntry> {
         let signum = self.ask("F_GETSIG", fcntl::signal)?;
         let owner = self.ask("F_GETOWN_EX", fcntl::owner)?;
         if owner.pid == 0 {
@@ -264,13 +273,16 @@ impl OpenFile {
                 ..FownEntry::default()
             });
         }
+        let Some(id) = pids.find(owner.pid) else {
+            return Err(self.outside_owner(owner.pid));
+        };
         let uids = self.ask("F_GETOWNER_UIDS", fcntl::owner_uids)?;
         Ok(FownEntry {
             uid: uids.uid,
             euid: uids.euid,
             signum,
             pid_type: owner.kind as u32,
-            pid: owner.pid as u32,
+            pid: id.for_image(),
         })
     }
 }

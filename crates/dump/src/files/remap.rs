@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, FileType};
 
 use super::Stat;
 use super::{FilesDump, Images, OpenFile, ghost, link_remap};
-use crate::{Result, proc};
+use crate::Result;
 
 // include/uapi/linux/magic.h
 const PROC: u64 = 0x9fa0;
@@ -167,17 +167,18 @@ fn proc_entry(
     let pid = first
         .and_then(|part| std::str::from_utf8(part).ok())
         .and_then(|part| part.parse::<i32>().ok())
-        .and_then(Pid::new);
+        .filter(|pid| *pid > 0);
     let Some(pid) = pid else {
         return Ok(link);
     };
     let deleted = name.len() != link.len();
-    if deleted || !Path::new(&proc::path(pid, "")).exists() {
-        if !dump.remaps.dead_tasks.contains(&pid.get()) {
-            dump.remaps.dead_tasks.push(pid.get());
-            dump.remaps.write(id, pid.get() as u32, RemapType::Procfs)?;
+    let (alive, in_tree) = whose_entry(pid, dump);
+    if deleted || !alive {
+        if !dump.remaps.dead_tasks.contains(&pid) {
+            dump.remaps.dead_tasks.push(pid);
+            dump.remaps.write(id, pid as u32, RemapType::Procfs)?;
         }
-    } else if dump.writes() && !dump.tasks.contains(&pid) {
+    } else if dump.writes() && !in_tree {
         tracing::warn!(
             "{} is open on {}, of a task outside of the tree: the restore opens whatever task has that pid then",
             file.place,
@@ -185,6 +186,16 @@ fn proc_entry(
         );
     }
     Ok(name)
+}
+
+/// Whether there is a task that the tree calls `pid`, and whether it is of the tree. Of a pid
+/// namespace of the tree's own, only the tree's tasks are restored.
+fn whose_entry(pid: i32, dump: &FilesDump<'_>) -> (bool, bool) {
+    if let Some(known) = dump.pids.has_inside(pid) {
+        return (known, known);
+    }
+    let in_tree = Pid::new(pid).is_some_and(|pid| dump.tasks.contains(&pid));
+    (Path::new(&format!("/proc/{pid}/")).exists(), in_tree)
 }
 
 /// The link without the " (deleted)" that the kernel puts behind it, once: a file may be called so.

@@ -83,7 +83,7 @@ impl FilesDump<'_> {
 
     /// Writes one descriptor of a task.
     pub(super) fn descriptor(&mut self, task: &PidFd, one: FdFlags) -> Result<FdinfoEntry> {
-        let file = OpenFile::of_task(task, one.fd)?;
+        let file = OpenFile::of_task(task, one.fd, &self.pids)?;
         let (fd_type, id) = self.dump(&file)?;
         super::locks::note(&file, id, self)?;
         self.held.push(Held {

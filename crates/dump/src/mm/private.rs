@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 
-use commensal_images::{Image, ImageSink};
+use commensal_images::ImageSink;
 use commensal_sys::pagemap::{Categories, Pagemap, Query, Region};
 use commensal_sys::process_vm::{Batch, read_batch};
 use commensal_sys::{Errno, PAGE_SIZE, Pid, RemoteRange};
@@ -14,6 +14,7 @@ use super::entries::{map, mmap_flags};
 use super::pagemap::{PageStats, PageWriter, Run, flags};
 use super::precopy::Tracker;
 use super::{Kind, Mapping, Mappings};
+use crate::pidns::VirtualId;
 use crate::proc::smaps::VmFlags;
 use crate::{Error, Result, proc};
 
@@ -37,7 +38,12 @@ impl<S: ImageSink> PageWriter<'_, S> {
     ///
     /// [`Error::Sys`] when the task is gone, [`Error::Image`] where there is no
     /// room for the image.
-    pub fn reserve(&self, id: u64, mappings: &Mappings, tracker: Option<&Tracker>) -> Result<u64> {
+    pub fn reserve(
+        &self,
+        id: VirtualId,
+        mappings: &Mappings,
+        tracker: Option<&Tracker>,
+    ) -> Result<u64> {
         let scanner = Scanner::new(mappings.pid(), tracker)?;
         let (mut found, mut bytes) = (TaskPages::default(), 0);
         for mapping in mappings.iter() {
@@ -48,7 +54,7 @@ impl<S: ImageSink> PageWriter<'_, S> {
                 Ok(())
             })?;
         }
-        self.reserve_bytes(Image::Pagemap(id), bytes)?;
+        self.reserve_bytes(id.pagemap(), bytes)?;
         Ok(bytes)
     }
 
@@ -65,7 +71,7 @@ impl<S: ImageSink> PageWriter<'_, S> {
     /// cannot be read, [`Error::Image`] where the image cannot be written.
     pub fn task(
         &self,
-        id: u64,
+        id: VirtualId,
         mappings: &Mappings,
         tracker: Option<&Tracker>,
     ) -> Result<TaskPages> {
@@ -73,7 +79,7 @@ impl<S: ImageSink> PageWriter<'_, S> {
         let scanner = Scanner::new(pid, tracker)?;
         let memory = TaskMemory::new(pid);
         let mut found = TaskPages::default();
-        let ((), written) = self.pages(Image::Pagemap(id), &memory, |add| {
+        let ((), written) = self.pages(id.pagemap(), &memory, |add| {
             mappings
                 .iter()
                 .try_for_each(|mapping| scanner.mapping(mapping, &mut found, add))

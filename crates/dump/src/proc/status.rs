@@ -26,6 +26,8 @@ pub struct Status {
     pub groups: Vec<u32>,
     /// In how many nested pid namespaces it is.
     pub pid_namespaces: usize,
+    /// What it is called in the innermost of them.
+    pub inside: Inside,
     /// The process group, and 0 where its leader is in no namespace of ours.
     pub pgid: i32,
     /// The session, with the same meaning of 0.
@@ -56,6 +58,17 @@ pub struct Status {
     pub no_new_privs: bool,
     /// The seccomp mode: 0 none, 1 strict, 2 filter.
     pub seccomp: u32,
+}
+
+/// The ids of a task or thread in the innermost of its pid namespaces; 0 for what is outside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Inside {
+    /// Of the thread that the status is of.
+    pub pid: i32,
+    /// Of its process group.
+    pub pgid: i32,
+    /// Of its session.
+    pub sid: i32,
 }
 
 impl Status {
@@ -114,9 +127,12 @@ impl Status {
             b"Uid" => self.uid = four(value)?,
             b"Gid" => self.gid = four(value)?,
             b"Groups" => self.groups = numbers(value)?,
-            b"NSpid" => self.pid_namespaces = value.split_whitespace().count(),
-            b"NSpgid" => self.pgid = outermost(value)?,
-            b"NSsid" => self.sid = outermost(value)?,
+            b"NSpid" => {
+                self.pid_namespaces = value.split_whitespace().count();
+                self.inside.pid = innermost(value)?;
+            }
+            b"NSpgid" => (self.pgid, self.inside.pgid) = (outermost(value)?, innermost(value)?),
+            b"NSsid" => (self.sid, self.inside.sid) = (outermost(value)?, innermost(value)?),
             b"Kthread" => self.kernel_thread = value == "1",
             b"CoreDumping" => self.core_dumping = value == "1",
             b"FDSize" => self.fd_size = value.parse().ok()?,
@@ -151,6 +167,10 @@ fn four(value: &str) -> Option<[u32; 4]> {
 /// the /proc that is read.
 fn outermost(value: &str) -> Option<i32> {
     value.split_whitespace().next()?.parse().ok()
+}
+
+fn innermost(value: &str) -> Option<i32> {
+    value.split_whitespace().last()?.parse().ok()
 }
 
 fn set(value: &str) -> Option<u64> {
@@ -198,6 +218,12 @@ mod tests {
         assert_eq!(status.groups, [4, 24]);
         assert_eq!(status.pid_namespaces, 2);
         assert_eq!((status.pgid, status.sid), (7, 3));
+        let inside = Inside {
+            pid: 2,
+            pgid: 1,
+            sid: 0,
+        };
+        assert_eq!(status.inside, inside);
         assert_eq!((status.pending, status.shared_pending), (1, 1 << 18));
         assert_eq!(status.cap_inheritable, 1);
         assert_eq!(status.cap_bounding, (1 << 41) - 1);

@@ -8,6 +8,7 @@ use commensal_sys::Pid;
 use super::thread::pending;
 use super::{misc, signals, timers};
 use crate::Result;
+use crate::pidns::{Pids, VirtualId};
 use crate::proc::{self, Stat, Status, Timer};
 
 /// The states of a task in the image (CRIU's `TASK_*`).
@@ -74,6 +75,16 @@ impl Outside {
             core,
             timers: proc::timers(pid)?,
         })
+    }
+
+    /// With the ids of threads that timers tell as the tree has them; 0 for a thread that is
+    /// not of the tree.
+    pub fn in_namespace(mut self, pids: &Pids) -> Self {
+        for timer in &mut self.timers {
+            let known = |tid| pids.find(tid).unwrap_or(VirtualId::NONE);
+            timer.thread = timer.thread.map(|tid| known(tid).for_image() as i32);
+        }
+        self
     }
 
     /// The ids of the POSIX timers, to ask the task about.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use commensal_seized::{Candidate, Seized};
-use commensal_sys::{Errno, Pid};
+use commensal_sys::{Errno, Pid, Tid};
 
 use super::group::Group;
 use crate::proc::{self, Stat};
@@ -40,6 +40,17 @@ pub struct Member {
     pub parent: Option<Pid>,
     /// What there is of it.
     pub body: Body,
+}
+
+impl Member {
+    /// The task and its threads; of one that has ended, itself.
+    pub fn with_threads(&self) -> (Pid, Vec<Tid>) {
+        let threads = match &self.body {
+            Body::Live(task) => task.threads().iter().map(|thread| thread.tid()).collect(),
+            Body::Zombie => vec![self.pid.leader()],
+        };
+        (self.pid, threads)
+    }
 }
 
 /// What there is of a task.

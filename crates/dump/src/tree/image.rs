@@ -1,24 +1,23 @@
 //! `pstree.img`: who is whose child, in which session and group.
 
+use crate::Result;
+use crate::pidns::VirtualId;
 use commensal_images::messages::PstreeEntry;
 use commensal_images::{Image, ImageSet, ImageSink};
-use commensal_sys::{Pid, Tid};
-
-use crate::Result;
 
 /// What the image says of one task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     /// The task.
-    pub pid: Pid,
+    pub pid: VirtualId,
     /// Its parent; `None` of the root.
-    pub parent: Option<Pid>,
+    pub parent: Option<VirtualId>,
     /// Its process group.
-    pub pgid: i32,
+    pub pgid: VirtualId,
     /// Its session.
-    pub sid: i32,
+    pub sid: VirtualId,
     /// Its threads, the leader first.
-    pub threads: Vec<Tid>,
+    pub threads: Vec<VirtualId>,
 }
 
 /// Writes the tree; `nodes` has parents before children.
@@ -36,10 +35,10 @@ pub fn write<S: ImageSink>(set: &ImageSet<S>, nodes: &[Node]) -> Result<()> {
 
 fn entry(node: &Node) -> PstreeEntry {
     PstreeEntry {
-        pid: node.pid.get() as u32,
-        ppid: node.parent.map_or(0, Pid::get) as u32,
-        pgid: node.pgid as u32,
-        sid: node.sid as u32,
-        threads: node.threads.iter().map(|tid| tid.get() as u32).collect(),
+        pid: node.pid.for_image(),
+        ppid: node.parent.unwrap_or(VirtualId::NONE).for_image(),
+        pgid: node.pgid.for_image(),
+        sid: node.sid.for_image(),
+        threads: node.threads.iter().map(|id| id.for_image()).collect(),
     }
 }

@@ -126,7 +126,13 @@ fn epoll_on_a_file_that_the_task_closed_is_refused() {
     // Only a tree that stands still can be asked: a running one is about to close what it closed.
     let victim = Victim::with(instance, null());
     assert_eq!(
-        check(&[victim.pid()], &[], &Options::default()).unwrap(),
+        check(
+            &[victim.pid()],
+            &[],
+            &commensal_dump::pidns::Pids::OURS,
+            &Options::default()
+        )
+        .unwrap(),
         []
     );
     let Err(Error::Refused(refused)) = dump(&[&victim], &Options::default()) else {
@@ -206,7 +212,15 @@ fn a_pidfd_of_a_zombie_is_one_of_the_tree() {
     waitid(WaitId::Pid(zombie.to_rustix()), ended).unwrap();
     let fd = pidfd_open(zombie.to_rustix(), PidfdFlags::empty()).unwrap();
     let victim = Victim::with(fd, null());
-    let asked = |zombies: &[Pid]| check(&[victim.pid()], zombies, &Options::default()).unwrap();
+    let asked = |zombies: &[Pid]| {
+        check(
+            &[victim.pid()],
+            zombies,
+            &commensal_dump::pidns::Pids::OURS,
+            &Options::default(),
+        )
+        .unwrap()
+    };
     assert_eq!(asked(&[zombie]), []);
     assert_eq!(asked(&[]).len(), 1);
     child.wait().unwrap();

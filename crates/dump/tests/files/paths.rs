@@ -126,7 +126,13 @@ fn locks_need_the_option_and_are_written_once_for_a_description() {
 }
 
 fn refusal_of_each(victim: &Victim) -> Vec<String> {
-    let refused = commensal_dump::files::check(&[victim.pid()], &[], &Options::default()).unwrap();
+    let refused = commensal_dump::files::check(
+        &[victim.pid()],
+        &[],
+        &commensal_dump::pidns::Pids::OURS,
+        &Options::default(),
+    )
+    .unwrap();
     assert_eq!(refused.len(), 2, "one for each descriptor");
     refused.into_iter().map(|refusal| refusal.remedy).collect()
 }

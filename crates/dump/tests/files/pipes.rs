@@ -54,7 +54,13 @@ fn packets_unread_are_refused() {
     rustix::io::write(&writer, b"a packet").unwrap();
     // Only a tree that stands still is refused: one that runs may read them yet.
     assert_eq!(
-        check(&[victim.pid()], &[], &Options::default()).unwrap(),
+        check(
+            &[victim.pid()],
+            &[],
+            &commensal_dump::pidns::Pids::OURS,
+            &Options::default()
+        )
+        .unwrap(),
         []
     );
     let Err(Error::Refused(refused)) = dump(&[&victim], &Options::default()) else {

@@ -109,7 +109,7 @@ pub fn dump_and_then(
     let set = ImageSet::new(ImagesDir::create(dir.path(), Existing::Refuse).unwrap());
     let pids: Vec<_> = victims.iter().map(|victim| victim.pid()).collect();
     let mut files = FilesDump::new(Images::of(&set), pids[0], options)?;
-    files.begin(pids.clone());
+    files.begin(pids.clone(), commensal_dump::pidns::Pids::OURS);
     for (n, pid) in pids.iter().enumerate() {
         let task = PidFd::open(*pid).unwrap();
         files.table(&Table {
@@ -127,7 +127,13 @@ pub fn dump_and_then(
 
 /// The one refusal of a dump, which asking a running victim beforehand gives too.
 pub fn refusal(victim: &Victim, options: &Options) -> Refusal {
-    let asked = check(&[victim.pid()], &[], options).unwrap();
+    let asked = check(
+        &[victim.pid()],
+        &[],
+        &commensal_dump::pidns::Pids::OURS,
+        options,
+    )
+    .unwrap();
     match dump(&[victim], options) {
         Err(Error::Refused(refused)) => {
             assert_eq!(refused, asked);

@@ -5,6 +5,7 @@ use commensal_sys::{Errno, Pid, tty};
 
 use super::super::OpenFile;
 use super::driver::Driver;
+use crate::pidns::Pids;
 use crate::{Result, proc};
 
 /// How many numbers the images have for the control characters. They hold the characters as
@@ -21,7 +22,7 @@ pub fn read(
     id: u32,
     driver: Driver,
     index: u32,
-    tasks: &[Pid],
+    (tasks, pids): (&[Pid], &Pids),
 ) -> Result<TtyInfoEntry> {
     let mut entry = TtyInfoEntry {
         id,
@@ -41,7 +42,13 @@ pub fn read(
         }) => return Ok(entry),
         Err(error) => return Err(error),
     }
-    (entry.sid, entry.pgrp) = session(file, driver, tasks)?;
+    let (sid, pgrp) = session(file, driver, tasks)?;
+    // A foreground group may be gone.
+    entry.pgrp = pids.find(pgrp).unwrap_or_default().for_image();
+    entry.sid = match pids.find(sid) {
+        Some(sid) => sid.for_image(),
+        None => return Err(foreign(file, sid)),
+    };
     if driver.is_pty() {
         entry.packet_mode = or_zero(file.ask("TIOCGPKT", tty::packet_mode))? != 0;
         entry.locked = or_zero(file.ask("TIOCGPTLCK", tty::locked))? != 0;
@@ -60,11 +67,11 @@ pub fn read(
 
 /// Session and foreground group. A master tells them to everyone, other terminals only to their
 /// own session, so for these the tasks of the tree are asked.
-fn session(file: &OpenFile, driver: Driver, tasks: &[Pid]) -> Result<(u32, u32)> {
+fn session(file: &OpenFile, driver: Driver, tasks: &[Pid]) -> Result<(i32, i32)> {
     if driver == Driver::Master {
         let sid = or_zero(file.ask("TIOCGSID", tty::session))?;
         let pgrp = or_zero(file.ask("TIOCGPGRP", tty::foreground_group))?;
-        return Ok((sid as u32, pgrp as u32));
+        return Ok((sid, pgrp));
     }
     let device = or_zero(file.ask("TIOCGDEV", tty::device))?;
     let owner_first = std::iter::once(&file.at.pid).chain(tasks);
@@ -73,7 +80,7 @@ fn session(file: &OpenFile, driver: Driver, tasks: &[Pid]) -> Result<(u32, u32)>
         let control = Control::parse(&stat)
             .ok_or_else(|| proc::unexpected(proc::path(*pid, "stat"), &stat))?;
         if device != 0 && control.terminal == device {
-            return Ok((control.sid as u32, control.foreground.max(0) as u32));
+            return Ok((control.sid, control.foreground.max(0)));
         }
     }
     Ok((0, 0))
@@ -103,6 +110,14 @@ impl Control {
 }
 
 /// ENOTTY is how a terminal says that it has no such thing.
+fn foreign(file: &OpenFile, sid: i32) -> crate::Error {
+    file.refuse(
+        format!("the terminal of session {sid}"),
+        "the leader of that session is outside of the tree's pid namespace",
+        "let the program give the terminal up (TIOCNOTTY), or close it before the dump",
+    )
+}
+
 fn or_zero(answer: Result<i32>) -> Result<i32> {
     match answer {
         Err(crate::Error::Call {

@@ -114,7 +114,7 @@ fn dump_terminal(
     index: u32,
     dump: &mut FilesDump<'_>,
 ) -> Result<()> {
-    let entry = info::read(file, id, driver, index, &dump.tasks)?;
+    let entry = info::read(file, id, driver, index, (&dump.tasks, &dump.pids))?;
     let keep = driver.is_pty() && dump.writes() && dump.options.then == Then::Kill;
     let fd = if keep {
         let duplicate = file.ask("dup", |fd| rustix::io::fcntl_dupfd_cloexec(fd, 0))?;

@@ -39,7 +39,9 @@ pub fn verify(dump: &FilesDump<'_>) -> Result<()> {
 }
 
 fn foreign_session(terminal: &Terminal, dump: &FilesDump<'_>) -> Option<Refusal> {
-    let in_tree = dump.tasks.iter().any(|pid| pid.get() == terminal.sid);
+    let sid = |pid| dump.pids.task(pid).map(|id| id.for_image() as i32);
+    let mut sids = dump.tasks.iter().copied().flat_map(sid);
+    let in_tree = sids.any(|sid| sid == terminal.sid);
     (terminal.sid != 0 && !in_tree).then(|| Refusal {
         what: format!("the terminal of session {}", terminal.sid),
         place: terminal.place.clone(),

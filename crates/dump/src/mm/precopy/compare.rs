@@ -4,7 +4,7 @@
 //! the memory is compared with the images; a page is taken from there only
 //! where both are the same to the last byte.
 
-use commensal_images::{Image, ImageSink, PageChain};
+use commensal_images::{ImageSink, PageChain};
 use commensal_sys::process_vm::Batch;
 use commensal_sys::{PAGE_SIZE, RemoteRange};
 
@@ -14,6 +14,7 @@ use super::super::private::{Scanner, TaskMemory, TaskPages};
 use super::super::{Mapping, Mappings};
 use super::running::RunningMemory;
 use crate::Result;
+use crate::pidns::VirtualId;
 
 /// Bytes that are compared at once.
 const CHUNK: usize = 256 << 10;
@@ -28,7 +29,7 @@ impl<S: ImageSink> PageWriter<'_, S> {
     /// where the parent's pages cannot be read.
     pub fn task_against(
         &self,
-        id: u64,
+        id: VirtualId,
         mappings: &Mappings,
         parent: &PageChain,
     ) -> Result<TaskPages> {
@@ -43,7 +44,7 @@ impl<S: ImageSink> PageWriter<'_, S> {
     /// As [`PageWriter::task_against`]; memory that is gone by now is no error.
     pub fn pre_dump(
         &self,
-        id: u64,
+        id: VirtualId,
         mappings: &Mappings,
         parent: Option<&PageChain>,
     ) -> Result<TaskPages> {
@@ -55,7 +56,7 @@ impl<S: ImageSink> PageWriter<'_, S> {
 
     fn compared(
         &self,
-        id: u64,
+        id: VirtualId,
         mappings: &Mappings,
         memory: &dyn PageSource,
         parent: Option<&PageChain>,
@@ -64,7 +65,7 @@ impl<S: ImageSink> PageWriter<'_, S> {
         let scanner = Scanner::new(mappings.pid(), None)?;
         let mut found = TaskPages::default();
         let mut comparison = parent.map(|parent| Comparison::new(memory, parent));
-        let (same, written) = self.pages(Image::Pagemap(id), memory, |add| {
+        let (same, written) = self.pages(id.pagemap(), memory, |add| {
             for mapping in mappings.iter().filter(|mapping| which(mapping)) {
                 scanner.mapping(mapping, &mut found, &mut |run| match &mut comparison {
                     Some(comparison) => comparison.split(run, add),

@@ -1,6 +1,6 @@
 //! One round: what was written since the one before, copied while the task runs.
 
-use commensal_images::{Image, ImageSink};
+use commensal_images::ImageSink;
 
 use super::super::pagemap::{PageWriter, flags};
 use super::super::private::{Scanner, TaskMemory, TaskPages};
@@ -8,6 +8,7 @@ use super::super::{Kind, Mappings};
 use super::running::RunningMemory;
 use super::{Known, Tracker, direct_io};
 use crate::Result;
+use crate::pidns::VirtualId;
 
 impl<S: ImageSink> PageWriter<'_, S> {
     /// Write-protects and copies all pages that were written since the last
@@ -22,7 +23,7 @@ impl<S: ImageSink> PageWriter<'_, S> {
     /// As [`PageWriter::task`]; memory that is gone by now is no error.
     pub fn round(
         &self,
-        id: u64,
+        id: VirtualId,
         mappings: &Mappings,
         tracker: &mut Tracker,
     ) -> Result<Option<u64>> {
@@ -51,7 +52,7 @@ impl<S: ImageSink> PageWriter<'_, S> {
             flags: run.flags & !flags::LAZY,
             ..run
         };
-        let ((), copied) = self.pages(Image::Pagemap(id), &running, |add| {
+        let ((), copied) = self.pages(id.pagemap(), &running, |add| {
             runs.into_iter().try_for_each(|run| add(eager(run)))
         })?;
         tracker.round_done(pages, running.into_gone());
