@@ -6,9 +6,11 @@ objects.py KIND
 import ctypes
 import fcntl
 import os
+import pty
 import select
 import struct
 import sys
+import termios
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "sockets"))
 from rounds import chosen, go, same  # noqa: E402
@@ -60,6 +62,13 @@ def semaphore():
     """An eventfd of which a read takes one."""
     counter = os.eventfd(5, os.EFD_SEMAPHORE | os.EFD_NONBLOCK)
     return lambda: os.fstat(counter)
+
+
+def exclusive():
+    """A terminal that nobody else may open."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCEXCL)
+    return lambda: os.fstat(master)
 
 
 def marks(fd):
@@ -159,6 +168,7 @@ go(chosen({
     "ticking": ticking,
     "alarm": alarm,
     "semaphore": semaphore,
+    "exclusive": exclusive,
     "file-system": file_system,
     "link": link,
     "watches": watches,

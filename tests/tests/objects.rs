@@ -74,6 +74,7 @@ fn what_a_restore_would_lose_is_refused_by_name() {
     for (kind, name) in [
         ("semaphore", "an eventfd that counts as a semaphore"),
         ("link", "a watch on the symbolic link"),
+        ("exclusive", "a terminal in exclusive mode (TIOCEXCL)"),
         ("alarm", "a timerfd of clock 9"),
         (
             "unread-packets",

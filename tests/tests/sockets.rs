@@ -111,6 +111,10 @@ fn sockets_that_cannot_be_saved_are_refused_by_name() {
         ("timer-alone", "a socket with a timerfd in flight"),
         ("credentials", "the sender's credentials (SCM_CREDENTIALS)"),
         (
+            "senders",
+            "a unix datagram socket whose unread messages are not all from one socket",
+        ),
+        (
             "outside",
             "a unix socket connected to one outside of the tree",
         ),
@@ -124,6 +128,8 @@ fn sockets_that_cannot_be_saved_are_refused_by_name() {
             "a listening TCP socket with 1 connections in flight",
         ),
         ("mptcp", "a multipath TCP socket"),
+        ("multicast", "a member of the multicast group 239.9.8.7"),
+        ("multicast6", "a member of the multicast group ff02::9:8:7"),
     ] {
         assert_refused(&sockets("inet", kind), ESTABLISHED, name);
     }

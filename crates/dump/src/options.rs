@@ -165,8 +165,9 @@ pub struct Options {
     /// Dump a task that has a mapping of uprobes; such probes are not restored.
     pub allow_uprobes: bool,
     /// Dump, with a warning, what the images can hold only in part, instead of refusing it, as
-    /// CRIU does: eventfds that count as semaphores or beyond 32 bits, urgent data of unix
-    /// sockets, watches on symbolic links.
+    /// CRIU does: eventfds that count as semaphores or beyond 32 bits, urgent data and the senders
+    /// of unread datagrams of unix sockets, watches on symbolic links, multicast groups, exclusive
+    /// terminals, some settings of tun devices.
     pub accept_loss: bool,
 
     /// Copy most pages while the tree runs, in rounds, into the directories `round-1`,

@@ -12,6 +12,10 @@ use crate::{Errno, raw};
 /// Room for the control data of one message, in words of 8 bytes: the most
 /// descriptors one message can carry (`SCM_MAX_FD`, 253) and the other kinds.
 const CONTROL_WORDS: usize = 256;
+/// Room for an address (`struct sockaddr_storage`), in bytes.
+const ADDRESS: usize = 128;
+/// The length of the family in front of an address (`sa_family_t`), in bytes.
+const FAMILY: usize = 2;
 /// The size of `struct cmsghdr` (cmsg(3)) on a 64-bit kernel, in bytes.
 const CMSGHDR_LEN: usize = 16;
 
@@ -24,6 +28,8 @@ pub struct Peeked {
     pub truncated: bool,
     /// Duplicates of the descriptors in flight with it (SCM_RIGHTS).
     pub rights: Vec<OwnedFd>,
+    /// The address of its sender, behind the family; empty where it has none, and of streams.
+    pub sender: Vec<u8>,
     /// Level and type of each other piece of control data, as credentials.
     pub other_control: Vec<(u32, u32)>,
 }
@@ -56,13 +62,14 @@ struct Iovec {
 /// EAGAIN where nothing is left; EMSGSIZE where the control data was cut.
 pub fn peek(fd: impl AsFd, buf: &mut [u8]) -> Result<Peeked, Errno> {
     let mut control = [0u64; CONTROL_WORDS];
+    let mut name = [0u8; ADDRESS];
     let iov = Iovec {
         base: buf.as_mut_ptr() as u64,
         len: buf.len() as u64,
     };
     let mut msg = Msghdr {
-        name: 0,
-        name_len: 0,
+        name: name.as_mut_ptr() as u64,
+        name_len: ADDRESS as u64,
         iov: &raw const iov as u64,
         iov_len: 1,
         control: control.as_mut_ptr() as u64,
@@ -78,8 +85,8 @@ pub fn peek(fd: impl AsFd, buf: &mut [u8]) -> Result<Peeked, Errno> {
         0,
         0,
     ];
-    // SAFETY: recvmsg(2) writes to `msg`, to `buf` through `iov` and to
-    // `control`, each exclusively borrowed and of the length given.
+    // SAFETY: recvmsg(2) writes to `msg`, to `buf` through `iov`, to `name` and
+    // to `control`, each exclusively borrowed and of the length given.
     let len = unsafe { raw::syscall(__NR_recvmsg, args) }?;
     let control_len = (msg.control_len as usize).min(size_of_val(&control));
     let bytes = &zerocopy::IntoBytes::as_bytes(&control)[..control_len];
@@ -88,7 +95,11 @@ pub fn peek(fd: impl AsFd, buf: &mut [u8]) -> Result<Peeked, Errno> {
     if msg.flags as u32 & MSG_CTRUNC != 0 {
         return Err(Errno::MSGSIZE);
     }
+    // An `int`, with padding behind it.
+    let name_len = (msg.name_len as u32 as usize).min(ADDRESS);
+    let sender = name[..name_len].get(FAMILY..).unwrap_or_default().to_vec();
     Ok(Peeked {
+        sender,
         len: (len as usize).min(buf.len()),
         truncated: msg.flags as u32 & MSG_TRUNC != 0,
         rights,
@@ -149,6 +160,28 @@ mod tests {
         left.send(b"0123456789").unwrap();
         let got = peek(&right, &mut [0; 4]).unwrap();
         assert_eq!((got.len, got.truncated), (4, true));
+    }
+
+    #[test]
+    fn a_datagram_tells_its_sender() {
+        use std::os::linux::net::SocketAddrExt;
+        use std::os::unix::net::SocketAddr;
+        let bound = |name: &str| {
+            let name = format!("{name}-{}", std::process::id());
+            let address = SocketAddr::from_abstract_name(&name).unwrap();
+            (UnixDatagram::bind_addr(&address).unwrap(), address)
+        };
+        let ((receiver, to), (named, from)) = (bound("receiver"), bound("sender"));
+        let senders = [UnixDatagram::unbound().unwrap(), named];
+        let wanted = [
+            Vec::new(),
+            [b"\0", from.as_abstract_name().unwrap()].concat(),
+        ];
+        for (sender, wanted) in senders.iter().zip(wanted) {
+            sender.send_to_addr(b"x", &to).unwrap();
+            assert_eq!(peek(&receiver, &mut [0; 4]).unwrap().sender, wanted);
+            receiver.recv(&mut [0; 4]).unwrap();
+        }
     }
 
     #[test]

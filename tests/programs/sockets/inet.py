@@ -222,6 +222,20 @@ def filtered():
     return one_round
 
 
+def multicast(family):
+    """A member of a group of the loopback interface."""
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    loopback = socket.if_nametoindex("lo")
+    if family == socket.AF_INET:
+        group = socket.inet_aton("239.9.8.7")
+        member = struct.pack("4s4si", group, bytes(4), loopback)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+    else:
+        member = struct.pack("16si", socket.inet_pton(family, "ff02::9:8:7"), loopback)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, member)
+    return lambda: same(sock.family, family)
+
+
 def corked():
     """A datagram is being put together."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -295,6 +309,8 @@ go(chosen({
     "raw": raw,
     "filtered": filtered,
     "corked": corked,
+    "multicast": lambda: multicast(socket.AF_INET),
+    "multicast6": lambda: multicast(socket.AF_INET6),
     "in-flight": in_flight,
     "mptcp": mptcp,
     "client": client,

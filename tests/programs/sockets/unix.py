@@ -122,6 +122,17 @@ def credentials():
     return lambda: same(right.recv(10, socket.MSG_PEEK), b"signed")
 
 
+def senders():
+    """Datagrams of two senders with names wait in a third socket."""
+    names = [b"\0sender-%d-%d" % (os.getpid(), at) for at in range(3)]
+    receiver, *others = (socket.socket(socket.AF_UNIX, DGRAM) for _ in names)
+    for sock, name in zip((receiver, *others), names):
+        sock.bind(name)
+    for sock in others:
+        sock.sendto(b"hello", names[0])
+    return lambda: same(receiver.recvfrom(10, socket.MSG_PEEK), (b"hello", names[1]))
+
+
 def outside():
     """Connected to a task outside of the tree: one that a second fork has orphaned."""
     left, right = pair(STREAM)
@@ -269,6 +280,7 @@ go(chosen({
     "alone": alone,
     "timer-alone": timer_alone,
     "credentials": credentials,
+    "senders": senders,
     "outside": outside,
     "half-shut": half_shut,
     "names": names,

@@ -7,7 +7,8 @@
 //!
 //! The parts: `inet` (with `tcp`, `address`), `unix`, `netlink` and `packet`
 //! collect one kind each; `opts` the options of all, `lost_options` those that
-//! the images have no place for; `queue` what waits in a unix socket;
+//! the images have no place for, `memberships` the multicast groups they have
+//! no place for, either; `queue` what waits in a unix socket;
 //! `sock_diag` the kernel's tables; `refusals` what is refused by name;
 //! `namespace` is a network namespace of the tree's own; `Sockets` is what the
 //! sockets of a tree share, `Connections` what of it outlives their images.
@@ -30,6 +31,7 @@ mod connections;
 mod inet;
 mod lock;
 mod lost_options;
+mod memberships;
 pub(crate) mod namespace;
 mod netlink;
 mod opts;
@@ -83,6 +85,7 @@ pub(crate) fn classify(file: &OpenFile) -> Result<&'static Kind> {
 pub(crate) struct Sockets<'s> {
     policy: Policy,
     usual_options: lost_options::Usual,
+    multicast: memberships::Groups,
     tables: Tables,
     peers: unix::Peers,
     /// Written last: a restore wants to see a peer before what is connected to it.
@@ -124,6 +127,7 @@ impl<'s> Sockets<'s> {
                 externals: externals.collect(),
             },
             usual_options: lost_options::Usual::default(),
+            multicast: memberships::Groups::default(),
             tables: Tables::default(),
             peers: unix::Peers::default(),
             unix_entries: Vec::new(),
@@ -187,9 +191,15 @@ pub(crate) fn finish(dump: &mut FilesDump<'_>) -> Result<()> {
 }
 
 fn dump_inet(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
+    let kind = inet::Kind::of(file)?;
+    if !kind.is_tcp() {
+        let Sockets {
+            multicast, policy, ..
+        } = &mut dump.sockets;
+        multicast.check(file, kind.family, policy.accept_loss)?;
+    }
     if !dump.writes() {
         inet::check(file, &dump.sockets.policy)?;
-        let kind = inet::Kind::of(file)?;
         dump.sockets.usual_options.warn_of_others(file, kind);
         return Ok(());
     }

@@ -24,6 +24,8 @@ pub struct Packet {
     pub data: Vec<u8>,
     /// Duplicates of the descriptors in flight with them.
     pub rights: Vec<OwnedFd>,
+    /// Who has sent it, as `sun_path` holds it; of a datagram.
+    pub sender: Vec<u8>,
 }
 
 /// A socket's queue as it is to be read.
@@ -76,6 +78,7 @@ impl Queue {
         Ok(peeked.filter(whole).map(|_| Packet {
             data,
             rights: Vec::new(),
+            sender: Vec::new(),
         }))
     }
 
@@ -99,6 +102,7 @@ impl Queue {
             packets.push(Packet {
                 data: buffer[..peeked.len].to_vec(),
                 rights: peeked.rights,
+                sender: peeked.sender,
             });
         }
         Ok(packets)

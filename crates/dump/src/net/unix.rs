@@ -47,6 +47,17 @@ pub fn dump(
         Some(queue) => queue.read(file, &mut sockets.connections.changes)?,
         None => Vec::new(),
     };
+    if u32::from(socket.kind) == SOCK_DGRAM
+        && !peers::sends_all(sockets.tables.unix()?, inode, &packets)
+    {
+        file.lose(
+            "a unix datagram socket whose unread messages are not all from one socket that is \
+             connected to it",
+            "the restore sends all of them from one socket, so that the program takes that for \
+             their sender",
+            sockets.policy.accept_loss,
+        )?;
+    }
     let entry = UnixSkEntry {
         id,
         ino: inode,

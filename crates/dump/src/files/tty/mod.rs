@@ -115,6 +115,13 @@ fn dump_terminal(
     dump: &mut FilesDump<'_>,
 ) -> Result<()> {
     let entry = info::read(file, id, driver, index, (&dump.tasks, &dump.pids))?;
+    if entry.exclusive && driver != Driver::External {
+        file.lose(
+            "a terminal in exclusive mode (TIOCEXCL)",
+            "the restore leaves it open to everybody",
+            dump.options.accept_loss,
+        )?;
+    }
     let keep = driver.is_pty() && dump.writes() && dump.options.then == Then::Kill;
     let fd = if keep {
         let duplicate = file.ask("dup", |fd| rustix::io::fcntl_dupfd_cloexec(fd, 0))?;

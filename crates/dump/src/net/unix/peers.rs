@@ -8,6 +8,7 @@ use linux_raw_sys::net::SOCK_DGRAM;
 use super::{ESTABLISHED, LISTEN};
 use crate::files::OpenFile;
 use crate::net::Policy;
+use crate::net::queue::Packet;
 use crate::net::sock_diag::{Tables, UnixSocket};
 use crate::{Error, Place, Refusal, Result};
 
@@ -29,6 +30,15 @@ struct Open {
     inode: u32,
     peer: u32,
     place: Place,
+}
+
+/// Whether the restore sends the messages in a datagram socket's queue under the names of their
+/// senders: it takes any socket that is connected to this one, or else a new one without a name.
+pub fn sends_all(table: &Table, inode: u32, packets: &[Packet]) -> bool {
+    let connected = table.values().filter(|socket| socket.peer == inode);
+    let mut names = connected.map(|socket| socket.name.as_slice());
+    let name = names.next().unwrap_or_default();
+    names.all(|other| other == name) && packets.iter().all(|packet| packet.sender == name)
 }
 
 impl Peers {
