@@ -167,7 +167,7 @@ pub struct Options {
     /// Dump, with a warning, what the images can hold only in part, instead of refusing it, as
     /// CRIU does: eventfds that count as semaphores or beyond 32 bits, urgent data and the senders
     /// of unread datagrams of unix sockets, watches on symbolic links, multicast groups, exclusive
-    /// terminals, some settings of tun devices.
+    /// terminals, some settings of tun devices, protection keys of memory.
     pub accept_loss: bool,
 
     /// Copy most pages while the tree runs, in rounds, into the directories `round-1`,

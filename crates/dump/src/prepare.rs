@@ -52,6 +52,7 @@ impl Prepared {
         let cgroups = options.cgroups.then(|| Cgroups::new(root, options));
         let mut prepared = Self {
             allow: Allow {
+                protection_keys: options.accept_loss,
                 uprobes: options.allow_uprobes,
                 system_v: has_own(root, "ipc")?,
             },

@@ -56,6 +56,8 @@ pub struct Allow {
     pub uprobes: bool,
     /// System V shared memory: the tree's IPC namespace is dumped.
     pub system_v: bool,
+    /// Memory behind protection keys, which is restored without.
+    pub protection_keys: bool,
 }
 
 /// The facts that decide what a mapping is.
@@ -63,6 +65,7 @@ pub(super) struct Facts<'a> {
     pub pid: Pid,
     pub line: &'a MapsLine,
     pub flags: VmFlags,
+    pub protection_key: u64,
     pub file: Option<&'a MappedFile>,
 }
 
@@ -87,11 +90,36 @@ impl Facts<'_> {
                 "run the program without shadow stacks (GLIBC_TUNABLES=glibc.cpu.x86_shstk=off)",
             ));
         }
+        self.protection(allow)?;
         let device = self.flags.intersects(VmFlags::IO | VmFlags::PFN_MAP);
         if device && !matches!(kind, Kind::Vvar | Kind::Uprobes) {
             return Err(self.device());
         }
         Ok(kind)
+    }
+
+    /// The images have no place for a protection key. Memory that is executable only gets one from
+    /// the kernel, also when a restore maps it (pkeys(7)).
+    fn protection(&self, allow: Allow) -> Result<(), Refusal> {
+        if self.protection_key == 0 || self.line.prot == PROT_EXEC {
+            return Ok(());
+        }
+        let what = format!("memory behind protection key {}", self.protection_key);
+        let reason = "the images have no place for it: a restore gives the memory no key, and the \
+                      task owns none";
+        if allow.protection_keys {
+            tracing::warn!(
+                "mapping {:?} of task {} is {what}: {reason}",
+                self.line.range,
+                self.pid
+            );
+            return Ok(());
+        }
+        Err(self.refuse(
+            &what,
+            reason,
+            "let the program do without pkeys(7), or accept the loss: --accept-loss",
+        ))
     }
 
     fn without_file(&self) -> Kind {

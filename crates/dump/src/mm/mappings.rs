@@ -219,12 +219,14 @@ fn mapping(
         line,
         flags,
         page_size,
+        protection_key,
     } = entry;
     let file = files.get(pid, &line)?;
     let facts = Facts {
         pid,
         line: &line,
         flags,
+        protection_key,
         file: file.as_deref(),
     };
     let kind = facts.kind(allow)?;

@@ -121,6 +121,8 @@ pub struct SmapsEntry {
     pub flags: VmFlags,
     /// The size of its pages, in bytes: 4096 but for explicit huge pages.
     pub page_size: u64,
+    /// Its protection key (pkeys(7)); 0 is that of all memory without another.
+    pub protection_key: u64,
 }
 
 /// All mappings of a task with their flags, in ascending order.
@@ -155,6 +157,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<SmapsEntry>, &[u8]> {
                 line: parsed,
                 flags: VmFlags::default(),
                 page_size: commensal_sys::PAGE_SIZE,
+                protection_key: 0,
             });
         } else if let Some(codes) = line.strip_prefix(b"VmFlags:") {
             let entry = entries.last_mut().ok_or(line)?;
@@ -163,16 +166,23 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<SmapsEntry>, &[u8]> {
             }
         } else if let Some(size) = line.strip_prefix(b"KernelPageSize:") {
             let entry = entries.last_mut().ok_or(line)?;
-            let mut text = Cursor::new(size);
-            text.spaces();
-            let kib = text
-                .decimal()
+            let kib = number(size)
                 .filter(|kib| kib.is_power_of_two())
                 .ok_or(line)?;
             entry.page_size = kib.checked_mul(1024).ok_or(line)?;
+        } else if let Some(key) = line.strip_prefix(b"ProtectionKey:") {
+            let entry = entries.last_mut().ok_or(line)?;
+            entry.protection_key = number(key).ok_or(line)?;
         }
     }
     Ok(entries)
+}
+
+/// The number that a value begins with, behind spaces.
+fn number(value: &[u8]) -> Option<u64> {
+    let mut text = Cursor::new(value);
+    text.spaces();
+    text.decimal()
 }
 
 #[cfg(test)]
@@ -188,7 +198,7 @@ KernelPageSize:     2048 kB
 VmFlags: rd wr sh mr mw me ms de ht sd
 7ffe31c08000-7ffe31c29000 rw-p 00000000 00:00 0                          [stack]
 KernelPageSize:        4 kB
-ProtectionKey:         0
+ProtectionKey:         3
 VmFlags: rd wr mr mw me gd ac
 ";
 
@@ -201,6 +211,7 @@ VmFlags: rd wr mr mw me gd ac
         assert_eq!(entries[1].page_size, 4096);
         assert_eq!(entries[1].flags, VmFlags::MAY_WRITE | VmFlags::GROWS_DOWN);
         assert_eq!(entries[1].line.name, b"[stack]");
+        assert_eq!((entries[0].protection_key, entries[1].protection_key), (0, 3));
     }
 
     #[test]

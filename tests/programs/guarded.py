@@ -1,0 +1,79 @@
+"""Memory that the kernel guards or may drop: guarded.py droppable|keys|execute-only."""
+
+import ctypes
+import mmap
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "sockets"))
+from rounds import chosen, go, same  # noqa: E402
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.mmap.restype = ctypes.c_void_p
+SIZE = 4 * mmap.PAGESIZE
+# sys/mman.h
+MAP_FAILED, MAP_DROPPABLE, PROT_EXEC = 2 ** 64 - 1, 0x08, 4
+READ_WRITE = mmap.PROT_READ | mmap.PROT_WRITE
+
+
+def mapped(prot, flags):
+    address = LIBC.mmap(None, ctypes.c_size_t(SIZE), prot, flags | mmap.MAP_ANONYMOUS, -1, 0)
+    if address == MAP_FAILED:
+        sys.exit(f"mmap: {os.strerror(ctypes.get_errno())}")
+    return address
+
+
+def smaps(address):
+    """The fields that smaps has of the mapping at an address."""
+    fields, here = {}, False
+    with open("/proc/self/smaps") as text:
+        for line in text:
+            if not line[0].isupper():
+                here = int(line.split("-")[0], 16) == address
+                if here:
+                    fields["prot"] = line.split()[1]
+            elif here:
+                name, value = line.split(":", 1)
+                fields[name] = value.split()
+    return fields
+
+
+def droppable():
+    """Memory that reads as zeros once it was dropped, with what was written to it until then."""
+    address = mapped(READ_WRITE, MAP_DROPPABLE)
+    area = (ctypes.c_char * SIZE).from_address(address)
+    flags = smaps(address)["VmFlags"]
+    same("dp" in flags, True)
+
+    def one_round():
+        same(smaps(address)["VmFlags"], flags)
+        same(area[:5] in (b"hello", bytes(5)), True)
+        area[:5] = b"hello"
+
+    return one_round
+
+
+def keys():
+    """Memory behind a key of the program's own."""
+    address = mapped(READ_WRITE, mmap.MAP_PRIVATE)
+    key = LIBC.pkey_alloc(0, 0)
+    if LIBC.pkey_mprotect(ctypes.c_void_p(address), ctypes.c_size_t(SIZE), READ_WRITE, key) != 0:
+        sys.exit("pkey_mprotect")
+    return lambda: same(smaps(address)["ProtectionKey"], [str(key)])
+
+
+def execute_only():
+    """Code that cannot be read: behind a key of the kernel's choice, where there are keys."""
+    address = mapped(PROT_EXEC, mmap.MAP_PRIVATE)
+    before = smaps(address)
+    same(before["prot"], "--xp")
+    guard = before.get("ProtectionKey")
+
+    def one_round():
+        now = smaps(address)
+        same((now["prot"], now.get("ProtectionKey")), ("--xp", guard))
+
+    return one_round
+
+
+go(chosen({"droppable": droppable, "keys": keys, "execute-only": execute_only}))
