@@ -211,7 +211,10 @@ VmFlags: rd wr mr mw me gd ac
         assert_eq!(entries[1].page_size, 4096);
         assert_eq!(entries[1].flags, VmFlags::MAY_WRITE | VmFlags::GROWS_DOWN);
         assert_eq!(entries[1].line.name, b"[stack]");
-        assert_eq!((entries[0].protection_key, entries[1].protection_key), (0, 3));
+        assert_eq!(
+            (entries[0].protection_key, entries[1].protection_key),
+            (0, 3)
+        );
     }
 
     #[test]
