@@ -1,4 +1,7 @@
-"""Memory that the kernel guards or may drop: guarded.py droppable|keys|execute-only."""
+"""Memory that the kernel guards, shares or may drop.
+
+guarded.py droppable|forked|keys|execute-only
+"""
 
 import ctypes
 import mmap
@@ -12,15 +15,19 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.mmap.restype = ctypes.c_void_p
 SIZE = 4 * mmap.PAGESIZE
 # sys/mman.h
-MAP_FAILED, MAP_DROPPABLE, PROT_EXEC = 2 ** 64 - 1, 0x08, 4
+MAP_FAILED, MAP_DROPPABLE, PROT_NONE, PROT_EXEC = 2 ** 64 - 1, 0x08, 0, 4
 READ_WRITE = mmap.PROT_READ | mmap.PROT_WRITE
 
 
 def mapped(prot, flags):
-    address = LIBC.mmap(None, ctypes.c_size_t(SIZE), prot, flags | mmap.MAP_ANONYMOUS, -1, 0)
-    if address == MAP_FAILED:
+    """Memory of its own mapping: nothing that can be accessed is next to it."""
+    length = ctypes.c_size_t(3 * SIZE)
+    around = LIBC.mmap(None, length, PROT_NONE, flags | mmap.MAP_ANONYMOUS, -1, 0)
+    if around == MAP_FAILED:
         sys.exit(f"mmap: {os.strerror(ctypes.get_errno())}")
-    return address
+    if LIBC.mprotect(ctypes.c_void_p(around + SIZE), ctypes.c_size_t(SIZE), prot) != 0:
+        sys.exit(f"mprotect: {os.strerror(ctypes.get_errno())}")
+    return around + SIZE
 
 
 def smaps(address):
@@ -53,6 +60,19 @@ def droppable():
     return one_round
 
 
+def forked():
+    """Memory that a child still shares, since nobody has written to it."""
+    address = mapped(READ_WRITE, mmap.MAP_PRIVATE)
+    ctypes.memset(address, 7, SIZE)
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.close(writer)
+        os.read(reader, 1)
+        os._exit(0)
+    os.close(reader)
+    return lambda: same(smaps(address)["Shared_Dirty"], [str(SIZE // 1024), "kB"])
+
+
 def keys():
     """Memory behind a key of the program's own."""
     address = mapped(READ_WRITE, mmap.MAP_PRIVATE)
@@ -76,4 +96,9 @@ def execute_only():
     return one_round
 
 
-go(chosen({"droppable": droppable, "keys": keys, "execute-only": execute_only}))
+go(chosen({
+    "droppable": droppable,
+    "forked": forked,
+    "keys": keys,
+    "execute-only": execute_only,
+}))

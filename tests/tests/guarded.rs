@@ -1,4 +1,4 @@
-//! Memory that the kernel guards or may drop: it lives through a dump and a restore with stock CRIU,
+//! Memory that the kernel guards, shares or may drop: it lives through a dump and a restore with stock CRIU,
 //! or is refused by name.
 
 use std::fs;
@@ -34,6 +34,14 @@ fn code_that_cannot_be_read_round_trips() {
     assert_resumes(&guarded("execute-only"), 3);
     let judge = judge_or_skip!();
     assert_round_trip(judge, &guarded("execute-only"));
+}
+
+/// A dump costs no memory: what a child shares with its parent since the fork stays shared.
+#[test]
+fn forked_memory_stays_shared() {
+    assert_resumes(&guarded("forked"), 3);
+    let judge = judge_or_skip!();
+    assert_round_trip(judge, &guarded("forked"));
 }
 
 #[test]

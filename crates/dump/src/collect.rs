@@ -28,6 +28,7 @@ use crate::tree::image::{self, Node};
 use crate::tree::{Body, Frozen, Member};
 use crate::{Error, Options, Result, Summary, uts};
 
+use memory::Asked;
 pub use memory::{Copier, Memory};
 
 /// Collects one task after the other, and what they share.
@@ -140,13 +141,15 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         let live = frozen.members.iter().filter(is_live);
         self.pids
             .refresh(frozen.members.iter().map(Member::with_threads))?;
-        for pid in live.map(|member| member.pid) {
+        let live: Vec<_> = live.map(|member| member.pid).collect();
+        let forked = live.iter().any(|pid| !self.running.contains(pid));
+        for pid in live {
             let entry = self.objects.of(pid)?;
             let id = self.pids.task(pid)?;
             let restorer = self.tables.entry(entry.files_id).or_insert(id);
             *restorer = id.min(*restorer);
             self.ids.insert(pid, entry);
-            copier.copy(pid, id)?;
+            copier.copy(Asked { pid, id, forked })?;
         }
         let root = frozen.members[0].pid;
         let root_ids = self.ids.get(&root).ok_or(Error::Gone { pid: root })?;

@@ -10,8 +10,10 @@ use linux_raw_sys::general::{__NR_ioctl, PM_SCAN_CHECK_WPASYNC, PM_SCAN_WP_MATCH
 use rustix::fs::{Mode, OFlags};
 
 mod categories;
+mod page;
 
 pub use categories::Categories;
+pub use page::Page;
 
 use crate::{Error, PAGE_SIZE, Pid, RemoteAddr, RemoteRange, Result, raw};
 

@@ -24,6 +24,17 @@ pub struct Memory<'p, 's, S> {
     pages: &'p PageWriter<'s, S>,
 }
 
+/// A task whose memory is to be copied.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// The task.
+    pub pid: Pid,
+    /// Its pid in the images.
+    pub id: VirtualId,
+    /// Whether it may have forked since it was looked at.
+    pub forked: bool,
+}
+
 /// A task's memory, whose private pages are in the images.
 #[derive(Debug)]
 pub struct Copied {
@@ -45,9 +56,12 @@ impl<'p, 's, S: ImageSink> Memory<'p, 's, S> {
 
     /// The private pages of a task that stands still, and its mappings. With pre-copy the flags
     /// are as they were just before the tree was stopped, unless a mapping changed since.
-    fn task(&mut self, pid: Pid, id: VirtualId) -> Result<Copied> {
+    fn task(&mut self, Asked { pid, id, forked }: Asked) -> Result<Copied> {
         let started = Instant::now();
         let mut mappings = self.prepared.mappings(pid)?;
+        if forked {
+            mappings.may_have_forked();
+        }
         let tracker = self.prepared.tracker(pid);
         let copy = || match self.prepared.parent(pid) {
             Some(parent) => self.pages.task_against(id, &mappings, parent),
@@ -79,12 +93,12 @@ pub enum Copier<'scope> {
         /// What copies.
         memory: Box<dyn CopyMemory + 'scope>,
         /// What is asked for.
-        asked: VecDeque<(Pid, VirtualId)>,
+        asked: VecDeque<Asked>,
     },
     /// In a thread, which ends when this is dropped.
     Beside {
         /// What is asked for.
-        asked: Sender<(Pid, VirtualId)>,
+        asked: Sender<Asked>,
         /// What became of it.
         copies: Receiver<Result<Copied>>,
         /// The thread.
@@ -97,15 +111,15 @@ type Trackers = HashMap<Pid, Tracker>;
 /// A [`Memory`] with whatever sink.
 pub trait CopyMemory: Send {
     /// Copies the memory of one task.
-    fn copy(&mut self, pid: Pid, id: VirtualId) -> Result<Copied>;
+    fn copy(&mut self, task: Asked) -> Result<Copied>;
 
     /// What tracked the tasks' writes.
     fn trackers(self: Box<Self>) -> Trackers;
 }
 
 impl<S: ImageSink> CopyMemory for Memory<'_, '_, S> {
-    fn copy(&mut self, pid: Pid, id: VirtualId) -> Result<Copied> {
-        self.task(pid, id)
+    fn copy(&mut self, task: Asked) -> Result<Copied> {
+        self.task(task)
     }
 
     fn trackers(self: Box<Self>) -> Trackers {
@@ -126,12 +140,12 @@ impl<'scope> Copier<'scope> {
                 asked: VecDeque::new(),
             };
         }
-        let (asked, pids) = channel();
+        let (asked, tasks) = channel();
         let (sender, copies) = channel();
         let thread = scope.spawn(move || {
-            for (pid, id) in pids {
+            for task in tasks {
                 // Nobody waits for it after a failure.
-                let _ = sender.send(memory.copy(pid, id));
+                let _ = sender.send(memory.copy(task));
             }
             memory.trackers()
         });
@@ -147,10 +161,10 @@ impl<'scope> Copier<'scope> {
     /// # Errors
     ///
     /// [`Error::Cancelled`] where the thread has ended with a panic.
-    pub fn copy(&mut self, pid: Pid, id: VirtualId) -> Result<()> {
+    pub fn copy(&mut self, task: Asked) -> Result<()> {
         match self {
-            Self::Here { asked, .. } => asked.push_back((pid, id)),
-            Self::Beside { asked, .. } => asked.send((pid, id)).map_err(|_| Error::Cancelled)?,
+            Self::Here { asked, .. } => asked.push_back(task),
+            Self::Beside { asked, .. } => asked.send(task).map_err(|_| Error::Cancelled)?,
         }
         Ok(())
     }
@@ -163,8 +177,8 @@ impl<'scope> Copier<'scope> {
     pub fn wait(&mut self) -> Result<Copied> {
         match self {
             Self::Here { memory, asked } => {
-                let (pid, id) = asked.pop_front().expect("as many as were asked for");
-                memory.copy(pid, id)
+                let task = asked.pop_front().expect("as many as were asked for");
+                memory.copy(task)
             }
             Self::Beside { copies, .. } => copies.recv().map_err(|_| Error::Cancelled)?,
         }

@@ -20,6 +20,8 @@ pub struct Mapping {
     pub flags: VmFlags,
     /// The size of its pages, in bytes.
     pub page_size: u64,
+    /// Whether private pages in it may be shared with another process, since a fork(2).
+    pub forked: bool,
     /// What it is.
     pub kind: Kind,
     /// The file behind.
@@ -132,6 +134,13 @@ impl Mappings {
         Ok(())
     }
 
+    /// The task has forked since its mappings were read, or may have.
+    pub fn may_have_forked(&mut self) {
+        for mapping in &mut self.list {
+            mapping.forked = mapping.has_private_pages();
+        }
+    }
+
     /// Takes our own userfaultfd out of the flags of what it has registered:
     /// it is not the task's.
     pub fn disown(&mut self, tracker: &Tracker) {
@@ -219,6 +228,7 @@ fn mapping(
         line,
         flags,
         page_size,
+        forked,
         protection_key,
     } = entry;
     let file = files.get(pid, &line)?;
@@ -234,6 +244,7 @@ fn mapping(
         line,
         flags,
         page_size,
+        forked,
         kind,
         file,
     })

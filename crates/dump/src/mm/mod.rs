@@ -16,7 +16,8 @@
 //!    [`Mappings::update_flags`].
 //! 3. [`PageWriter::task`]: the private pages. Any thread may call it, for
 //!    several tasks at once. It touches no page that is not there: nothing is
-//!    faulted in, and memory under a userfaultfd never blocks us.
+//!    faulted in, memory under a userfaultfd never blocks us, and what is
+//!    shared since a fork(2) stays shared (`memory`).
 //! 4. [`Mappings::to_entries`]: the `VmaEntry`s, with the guard pages that the
 //!    step before found. The files behind become file entries through
 //!    [`FileEntries`], which `files` implements.
@@ -31,6 +32,7 @@ mod copy;
 mod entries;
 mod kernel_mounts;
 mod mappings;
+mod memory;
 mod mm_entry;
 mod page_server;
 mod pagemap;

@@ -1,22 +1,19 @@
-//! A task's own pages: which matter, and reading them.
+//! A task's own pages: which matter.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 
 use commensal_images::ImageSink;
 use commensal_sys::pagemap::{Categories, Pagemap, Query, Region};
-use commensal_sys::process_vm::{Batch, read_batch};
 use commensal_sys::{Errno, PAGE_SIZE, Pid, RemoteRange};
 
-use super::copy::PageSource;
 use super::entries::{map, mmap_flags};
+use super::memory::TaskMemory;
 use super::pagemap::{PageStats, PageWriter, Run, flags};
 use super::precopy::Tracker;
 use super::{Kind, Mapping, Mappings};
 use crate::pidns::VirtualId;
 use crate::proc::smaps::VmFlags;
-use crate::{Error, Result, proc};
+use crate::Result;
 
 /// Regions that one scan call may give: 24 bytes each.
 const REGIONS: usize = 1024;
@@ -77,7 +74,7 @@ impl<S: ImageSink> PageWriter<'_, S> {
     ) -> Result<TaskPages> {
         let pid = mappings.pid();
         let scanner = Scanner::new(pid, tracker)?;
-        let memory = TaskMemory::new(pid);
+        let memory = TaskMemory::of(mappings);
         let mut found = TaskPages::default();
         let ((), written) = self.pages(id.pagemap(), &memory, |add| {
             mappings
@@ -265,57 +262,5 @@ fn run_flags(mapping: &Mapping) -> u32 {
         flags::PRESENT | flags::LAZY
     } else {
         flags::PRESENT
-    }
-}
-
-/// The memory of a task.
-pub(super) struct TaskMemory {
-    pid: Pid,
-    /// `/proc/PID/mem`, opened when it is first needed.
-    mem: OnceLock<File>,
-}
-
-impl PageSource for TaskMemory {
-    fn read(&self, batch: &Batch, mut buf: &mut [u8]) -> Result<()> {
-        match read_batch(self.pid, batch, buf) {
-            // A mapping without PROT_READ.
-            Err(error) if error.errno == Errno::FAULT => {}
-            result => return Ok(result?),
-        }
-        for range in batch.ranges() {
-            let (head, tail) = buf.split_at_mut(range.len() as usize);
-            self.read_range(range, head)?;
-            buf = tail;
-        }
-        Ok(())
-    }
-}
-
-impl TaskMemory {
-    pub const fn new(pid: Pid) -> Self {
-        Self {
-            pid,
-            mem: OnceLock::new(),
-        }
-    }
-
-    /// Reads through `/proc/PID/mem`, which does not heed protections.
-    pub fn read_range(&self, range: RemoteRange, buf: &mut [u8]) -> Result<()> {
-        self.mem()?
-            .read_exact_at(buf, range.start().get())
-            .map_err(|source| Error::Memory {
-                pid: self.pid,
-                range,
-                source,
-            })
-    }
-
-    fn mem(&self) -> Result<&File> {
-        if let Some(mem) = self.mem.get() {
-            return Ok(mem);
-        }
-        let path = proc::path(self.pid, "mem");
-        let mem = File::open(&path).map_err(|source| Error::Proc { path, source })?;
-        Ok(self.mem.get_or_init(|| mem))
     }
 }

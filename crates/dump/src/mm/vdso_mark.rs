@@ -149,6 +149,7 @@ mod tests {
             .expect("a line"),
             flags: VmFlags::default(),
             page_size: 4096,
+            forked: false,
             kind,
             file: None,
         };

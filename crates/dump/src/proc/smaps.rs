@@ -121,6 +121,8 @@ pub struct SmapsEntry {
     pub flags: VmFlags,
     /// The size of its pages, in bytes: 4096 but for explicit huge pages.
     pub page_size: u64,
+    /// Whether private pages in it may be shared with another process, since a fork(2).
+    pub forked: bool,
     /// Its protection key (pkeys(7)); 0 is that of all memory without another.
     pub protection_key: u64,
 }
@@ -146,10 +148,13 @@ pub fn smaps(pid: Pid) -> Result<Vec<SmapsEntry>> {
 /// The entries of a text, or the line that is not as expected.
 pub(super) fn parse(text: &[u8]) -> Result<Vec<SmapsEntry>, &[u8]> {
     let mut entries: Vec<SmapsEntry> = Vec::with_capacity(text.len() / 700);
+    // Kibibytes that other processes have, too.
+    let mut shared = 0;
     for line in lines(text) {
         // Names of fields begin with a capital, addresses never do.
         if !line[0].is_ascii_uppercase() {
             let end = entries.last().map_or(0, |last| last.line.range.end().get());
+            shared = 0;
             let parsed = MapsLine::parse(line)
                 .filter(|entry| entry.range.start().get() >= end)
                 .ok_or(line)?;
@@ -157,6 +162,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<SmapsEntry>, &[u8]> {
                 line: parsed,
                 flags: VmFlags::default(),
                 page_size: commensal_sys::PAGE_SIZE,
+                forked: false,
                 protection_key: 0,
             });
         } else if let Some(codes) = line.strip_prefix(b"VmFlags:") {
@@ -170,12 +176,22 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<SmapsEntry>, &[u8]> {
                 .filter(|kib| kib.is_power_of_two())
                 .ok_or(line)?;
             entry.page_size = kib.checked_mul(1024).ok_or(line)?;
+        } else if let Some(kib) = after(line, &[b"Shared_Clean:", b"Shared_Dirty:"]) {
+            shared |= number(kib).ok_or(line)?;
+        } else if let Some(kib) = line.strip_prefix(b"Anonymous:") {
+            let entry = entries.last_mut().ok_or(line)?;
+            entry.forked = shared > 0 && number(kib).ok_or(line)? > 0;
         } else if let Some(key) = line.strip_prefix(b"ProtectionKey:") {
             let entry = entries.last_mut().ok_or(line)?;
             entry.protection_key = number(key).ok_or(line)?;
         }
     }
     Ok(entries)
+}
+
+/// What stands behind one of these names at the start of a line.
+fn after<'l>(line: &'l [u8], names: &[&[u8]]) -> Option<&'l [u8]> {
+    names.iter().find_map(|name| line.strip_prefix(*name))
 }
 
 /// The number that a value begins with, behind spaces.
@@ -198,6 +214,9 @@ KernelPageSize:     2048 kB
 VmFlags: rd wr sh mr mw me ms de ht sd
 7ffe31c08000-7ffe31c29000 rw-p 00000000 00:00 0                          [stack]
 KernelPageSize:        4 kB
+Shared_Clean:          0 kB
+Shared_Dirty:          8 kB
+Anonymous:            12 kB
 ProtectionKey:         3
 VmFlags: rd wr mr mw me gd ac
 ";

@@ -10,7 +10,8 @@ use commensal_sys::{PAGE_SIZE, RemoteRange};
 
 use super::super::copy::PageSource;
 use super::super::pagemap::{PageWriter, Run, flags};
-use super::super::private::{Scanner, TaskMemory, TaskPages};
+use super::super::memory::TaskMemory;
+use super::super::private::{Scanner, TaskPages};
 use super::super::{Mapping, Mappings};
 use super::running::RunningMemory;
 use crate::Result;
@@ -33,7 +34,7 @@ impl<S: ImageSink> PageWriter<'_, S> {
         mappings: &Mappings,
         parent: &PageChain,
     ) -> Result<TaskPages> {
-        let memory = TaskMemory::new(mappings.pid());
+        let memory = TaskMemory::of(mappings);
         self.compared(id, mappings, &memory, Some(parent), |_| true)
     }
 
@@ -48,7 +49,7 @@ impl<S: ImageSink> PageWriter<'_, S> {
         mappings: &Mappings,
         parent: Option<&PageChain>,
     ) -> Result<TaskPages> {
-        let memory = TaskMemory::new(mappings.pid());
+        let memory = TaskMemory::of(mappings);
         let running = RunningMemory::new(&memory);
         let plain = |mapping: &Mapping| !mapping.is_dumped_whole();
         self.compared(id, mappings, &running, parent, plain)

@@ -3,7 +3,8 @@
 use commensal_images::ImageSink;
 
 use super::super::pagemap::{PageWriter, flags};
-use super::super::private::{Scanner, TaskMemory, TaskPages};
+use super::super::memory::TaskMemory;
+use super::super::private::{Scanner, TaskPages};
 use super::super::{Kind, Mappings};
 use super::running::RunningMemory;
 use super::{Known, Tracker, direct_io};
@@ -45,7 +46,7 @@ impl<S: ImageSink> PageWriter<'_, S> {
         if direct_io::may_be_under_way(pid)? {
             return Ok(None);
         }
-        let memory = TaskMemory::new(pid);
+        let memory = TaskMemory::of(mappings);
         let running = RunningMemory::new(&memory);
         // Lazily fetched pages are a matter of the last images only.
         let eager = |run: super::super::pagemap::Run| super::super::pagemap::Run {

@@ -6,7 +6,7 @@ use commensal_sys::process_vm::Batch;
 use commensal_sys::{PAGE_SIZE, RemoteRange};
 
 use super::super::copy::PageSource;
-use super::super::private::TaskMemory;
+use super::super::memory::TaskMemory;
 use crate::Result;
 
 /// Reads pages that may be gone by now: they are left out of what is known,
