@@ -122,7 +122,10 @@ impl TaskMemory {
             pages.resize((range.len() / PAGE_SIZE) as usize, Page::default());
             self.pagemap()?.pages(range.start(), &mut pages)?;
             let first = runs.len();
-            for (page, start) in pages.iter().zip((range.start().get()..).step_by(PAGE_SIZE as usize)) {
+            for (page, start) in pages
+                .iter()
+                .zip((range.start().get()..).step_by(PAGE_SIZE as usize))
+            {
                 let shared = page.is_shared_since_fork();
                 match runs[first..].last_mut() {
                     Some((run, kind)) if *kind == shared => *run = ending(*run, start + PAGE_SIZE),

@@ -11,9 +11,9 @@ use super::memory::TaskMemory;
 use super::pagemap::{PageStats, PageWriter, Run, flags};
 use super::precopy::Tracker;
 use super::{Kind, Mapping, Mappings};
+use crate::Result;
 use crate::pidns::VirtualId;
 use crate::proc::smaps::VmFlags;
-use crate::Result;
 
 /// Regions that one scan call may give: 24 bytes each.
 const REGIONS: usize = 1024;

@@ -51,7 +51,10 @@ mod tests {
         let value = Box::new(7u64);
         let start = RemoteAddr::new(&raw const *value as u64 / PAGE_SIZE * PAGE_SIZE);
         let mut pages = [Page::default()];
-        Pagemap::open(own).unwrap().pages(start, &mut pages).unwrap();
+        Pagemap::open(own)
+            .unwrap()
+            .pages(start, &mut pages)
+            .unwrap();
         assert_ne!(pages[0], Page::default());
         assert!(!pages[0].is_shared_since_fork());
     }

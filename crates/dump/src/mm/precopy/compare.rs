@@ -9,8 +9,8 @@ use commensal_sys::process_vm::Batch;
 use commensal_sys::{PAGE_SIZE, RemoteRange};
 
 use super::super::copy::PageSource;
-use super::super::pagemap::{PageWriter, Run, flags};
 use super::super::memory::TaskMemory;
+use super::super::pagemap::{PageWriter, Run, flags};
 use super::super::private::{Scanner, TaskPages};
 use super::super::{Mapping, Mappings};
 use super::running::RunningMemory;

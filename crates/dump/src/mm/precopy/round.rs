@@ -2,8 +2,8 @@
 
 use commensal_images::ImageSink;
 
-use super::super::pagemap::{PageWriter, flags};
 use super::super::memory::TaskMemory;
+use super::super::pagemap::{PageWriter, flags};
 use super::super::private::{Scanner, TaskPages};
 use super::super::{Kind, Mappings};
 use super::running::RunningMemory;
