@@ -1,5 +1,8 @@
 //! A tree whose root is the first task of a pid namespace, as in a container.
 
+use std::fs;
+use std::process::Command;
+
 use commensal_tests::harness::{Dumper, Program, Target, Then, process};
 use commensal_tests::judge_or_skip;
 
@@ -33,4 +36,99 @@ fn a_pid_namespace_resumes() {
         assert!(dump.is_ok(), "{dump:?}");
         target.wait_rounds(2);
     }
+}
+
+/// A root directory, for the restore to bind: the victim's has the files of the system's.
+const ROOT: &[&str] = &["--root", "/"];
+
+fn container() -> Program {
+    Program::script("python3", "container.py")
+}
+
+#[test]
+fn a_container_round_trips_twice() {
+    let judge = judge_or_skip!();
+    let target = Target::spawn_for_restore(&container());
+    let mut pid = first_task(&target);
+    let mut restored = None;
+    for name in ["first", "second"] {
+        let images = target.images_dir(name);
+        let dump = Dumper::chosen().run(pid, &images, Then::Kill, &[]);
+        assert!(dump.is_ok(), "{dump:?}");
+        judge.decode_all(&images).expect("crit reads the images");
+        drop(restored.take());
+        let tree = judge.restore_namespace(&images, ROOT);
+        let tree = restored.insert(tree.expect("the judge restores it"));
+        pid = tree.pid();
+        target.wait_rounds(3);
+    }
+}
+
+#[test]
+fn a_container_resumes() {
+    let target = Target::spawn(&container());
+    for turn in ["first", "second", "third"] {
+        let images = target.images_dir(turn);
+        let dump = Dumper::chosen().run(first_task(&target), &images, Then::Resume, &[]);
+        assert!(dump.is_ok(), "{dump:?}");
+        target.wait_rounds(2);
+    }
+}
+
+/// The contents of a mount that another one hides, and of one below which another is mounted, are
+/// in the images; what lies over them is not.
+#[test]
+fn hidden_files_are_dumped() {
+    let target = Target::spawn(&container());
+    let images = target.images_dir("images");
+    let dump = Dumper::chosen().run(first_task(&target), &images, Then::Resume, &[]);
+    assert!(dump.is_ok(), "{dump:?}");
+    let files = fs::read_dir(&images).expect("the images");
+    let archives = files.map(|file| file.expect("an image").path());
+    let listed = archives
+        .filter(|path| path.to_string_lossy().ends_with(".tar.gz.img"))
+        .map(|path| {
+            let listed = Command::new("tar").arg("-tzf").arg(path).output();
+            let listed = listed.expect("tar runs");
+            assert!(listed.status.success(), "{listed:?}");
+            String::from_utf8(listed.stdout).expect("names")
+        });
+    let listed: Vec<String> = listed.collect();
+    let with = |name: &str| listed.iter().filter(|names| names.contains(name)).count();
+    assert_eq!((with("hidden"), with("seen")), (1, 1), "{listed:?}");
+    assert!(
+        listed.iter().any(|names| names == "./\nhidden\n"),
+        "{listed:?}"
+    );
+    assert!(
+        listed.iter().any(|names| names == "./\ninner/\n"),
+        "{listed:?}"
+    );
+}
+
+/// A part of a file system that the tree does not see as a whole is refused by name, or given to
+/// the restore.
+#[test]
+fn a_directory_from_outside_is_external() {
+    let judge = judge_or_skip!();
+    let outside = tempfile::tempdir_in("/dev/shm").expect("a file system in memory");
+    let target = Target::spawn_for_restore(&container().arg(outside.path()));
+    let images = target.images_dir("images");
+    let refused = Dumper::chosen()
+        .run(first_task(&target), &images, Then::Kill, &[])
+        .expect_err("it is from outside");
+    assert!(refused.message.contains("--external"), "{refused:?}");
+    target.wait_rounds(2);
+
+    let point = target.dir().join("outside-0");
+    let external = format!("mnt[{}]:DATA", point.display());
+    let dump = ["--external", &external];
+    let dump = Dumper::chosen().run(first_task(&target), &images, Then::Kill, &dump);
+    assert!(dump.is_ok(), "{dump:?}");
+    let given = format!("mnt[DATA]:{}", outside.path().display());
+    let restore = ["--root", "/", "--external", &given];
+    let _restored = judge
+        .restore_namespace(&images, &restore)
+        .expect("the judge restores it");
+    target.wait_rounds(3);
 }

@@ -191,7 +191,14 @@ pub fn print_summary(
     if let Place::Stream(_) = place {
         writeln!(out, "make files of it: commensal extract -D {dir} < STREAM")?;
     }
-    writeln!(out, "bring it back{first}: criu restore -d -D {dir}{job}")
+    let root = match summary.own_mounts {
+        true => " --root DIRECTORY",
+        false => "",
+    };
+    writeln!(
+        out,
+        "bring it back{first}: criu restore -d -D {dir}{job}{root}"
+    )
 }
 
 fn as_json(pid: Pid, options: &Options, summary: &Summary) -> serde_json::Value {

@@ -16,6 +16,7 @@ use crate::files::{FilesDump, Images, Links, TunDevices, UnreadData};
 use crate::ipc::Segments;
 use crate::links::{self, KnownFiles};
 use crate::mm::{PageWriter, Tracker};
+use crate::mnt::Mounts;
 use crate::net::Connections;
 use crate::pidns::{Pids, VirtualId};
 use crate::prepare::Prepared;
@@ -26,7 +27,7 @@ use crate::task::{leader, security};
 use crate::tree::ids::Ids;
 use crate::tree::image::{self, Node};
 use crate::tree::{Body, Frozen, Member};
-use crate::{Error, Options, Result, Summary, uts};
+use crate::{Error, Options, Result, Summary, mnt, uts};
 
 use memory::Asked;
 pub use memory::{Copier, Memory};
@@ -53,6 +54,9 @@ pub struct Collector<'s, 'p, S> {
     nodes: Vec<Node>,
     /// Of an IPC namespace of the tree's own.
     segments: Option<Segments>,
+    /// Of a mount namespace of the tree's own.
+    own_mounts: Option<Mounts>,
+    options: &'s Options,
     pids: Pids,
     figures: Summary,
 }
@@ -121,6 +125,8 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             filters: Filters::default(),
             nodes: Vec::new(),
             segments: None,
+            own_mounts: None,
+            options,
             pids: prepared.pids.clone(),
             figures: Summary::default(),
         })
@@ -159,6 +165,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         self.files.reserve_shared_memory(segments);
         let pids = frozen.members.iter().map(|member| member.pid);
         self.files.begin(pids.collect(), self.pids.clone());
+        self.own_mounts = self.files.own_mounts(root)?;
         Ok(())
     }
 
@@ -210,6 +217,11 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         let own_cgroups = self.cgroups.as_ref().map(Cgroups::own);
         if let Some(entry) = self.cgroups.map(Cgroups::into_entry).transpose()?.flatten() {
             self.set.one(Image::Cgroup, &entry)?;
+        }
+        if let Some(mounts) = &self.own_mounts {
+            let has_master = |pty| self.files.has_pty_master(pty);
+            mnt::dump(self.set, self.root, mounts, self.options, has_master)?;
+            self.figures.own_mounts = true;
         }
         let mut files = self.files.finish()?;
         let root = self.root;

@@ -24,6 +24,13 @@ pub enum External {
         /// The socket's inode number, decimal.
         inode: u32,
     },
+    /// `mnt[POINT]:NAME`: a mount, of a mount namespace of the tree's own.
+    Mount {
+        /// Where it is mounted, as the tree sees it.
+        point: String,
+        /// The name by which the restore is given it.
+        name: String,
+    },
     /// `net[INODE]:NAME`: the network namespace of the tree.
     Network {
         /// The namespace's inode number, decimal.
@@ -40,6 +47,7 @@ impl External {
             Self::File { mnt_id, inode } => format!("file[{mnt_id:x}:{inode:x}]"),
             Self::Tty { rdev, dev } => format!("tty[{rdev:x}:{dev:x}]"),
             Self::Unix { inode } => format!("unix[{inode}]"),
+            Self::Mount { point, .. } => format!("mnt[{point}]"),
             Self::Network { inode, .. } => format!("net[{inode}]"),
         }
     }
@@ -51,7 +59,7 @@ pub enum ParseExternalError {
     /// A kind that is not supported, or none.
     #[error(
         "external resource {0:?} is of no kind this dump knows; it knows file[], tty[], \
-         unix[] and net[]"
+         unix[], mnt[] and net[]"
     )]
     Kind(String),
     /// The part in brackets is missing or wrong.
@@ -89,17 +97,24 @@ impl FromStr for External {
             "unix" => Ok(Self::Unix {
                 inode: id.parse().map_err(|_| malformed())?,
             }),
+            "mnt" if id.starts_with('/') => Ok(Self::Mount {
+                point: id.to_owned(),
+                name: name(tail).ok_or_else(malformed)?,
+            }),
+            "mnt" => Err(malformed()),
             "net" => Ok(Self::Network {
                 inode: id.parse().map_err(|_| malformed())?,
-                name: tail
-                    .strip_prefix(':')
-                    .filter(|name| !name.is_empty())
-                    .ok_or_else(malformed)?
-                    .to_owned(),
+                name: name(tail).ok_or_else(malformed)?,
             }),
             _ => Err(ParseExternalError::Kind(text.to_owned())),
         }
     }
+}
+
+/// What is behind the colon, if there is anything.
+fn name(tail: &str) -> Option<String> {
+    let name = tail.strip_prefix(':').filter(|name| !name.is_empty());
+    name.map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -116,17 +131,30 @@ mod tests {
             name: "a:b".into(),
         };
         assert_eq!("net[17]:a:b".parse(), Ok(network));
+        let mount = External::Mount {
+            point: "/dev/null".into(),
+            name: "null".into(),
+        };
+        assert_eq!("mnt[/dev/null]:null".parse(), Ok(mount));
     }
 
     #[test]
     fn refuses_other_kinds_and_malformed_ids() {
-        for text in ["mnt[/dev]:DEV", "file", ""] {
+        for text in ["pid[1]:P", "file", ""] {
             assert!(
                 matches!(text.parse::<External>(), Err(ParseExternalError::Kind(_))),
                 "{text}"
             );
         }
-        for text in ["file[3f]", "file[3f:1", "unix[x]", "tty[1:2]x", "net[1]"] {
+        for text in [
+            "file[3f]",
+            "file[3f:1",
+            "unix[x]",
+            "tty[1:2]x",
+            "net[1]",
+            "mnt[/dev]",
+            "mnt[]",
+        ] {
             assert!(
                 matches!(text.parse::<External>(), Err(ParseExternalError::Id(_))),
                 "{text}"

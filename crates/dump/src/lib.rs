@@ -6,7 +6,7 @@
 //! - `mm`: mappings and the pages behind them;
 //! - `files`: descriptors, one module for a kind;
 //! - `net`: descriptors that are sockets;
-//! - `ipc`, `uts`, `timens`, `pidns`: namespaces of the tree's own; `net` has that of the network;
+//! - `ipc`, `uts`, `timens`, `pidns`, `mnt`: namespaces of the tree's own; `net` has that of the network;
 //! - `proc`: the texts of proc(5), parsed.
 #![forbid(unsafe_code)]
 
@@ -25,6 +25,7 @@ mod ipc;
 mod let_go;
 mod links;
 pub mod mm;
+pub mod mnt;
 pub mod net;
 mod options;
 pub mod pidns;

@@ -14,7 +14,7 @@ use crate::task::unsaved;
 use crate::tree::ids::Ids;
 use crate::tree::namespaces::{Namespaces, has_time_for_children, own_pid};
 use crate::tree::{Seen, walk};
-use crate::{Error, Options, Place, Refusal, Result, proc};
+use crate::{Error, Options, Place, Refusal, Result, mnt, proc};
 
 /// `PF_KTHREAD` (include/linux/sched.h), in `/proc/PID/stat`.
 const PF_KTHREAD: u32 = 0x0020_0000;
@@ -59,6 +59,7 @@ fn look(root: Pid, options: &Options) -> Result<Prepared> {
     let pids: Vec<Pid> = live.iter().map(|task| task.pid).collect();
     let zombies: Vec<Pid> = zombies.iter().map(|task| task.pid).collect();
     let mut refusals = sharing(&pids)?;
+    refusals.extend(mnt::check(root, options)?);
     refusals.extend(files::check(&pids, &zombies, &inside, options)?);
     let prepared = Prepared::new(root, &pids, inside, options, &mut refusals)?;
     none(refusals)?;
@@ -232,7 +233,7 @@ fn inspect(
     let (root_status, of_root) = of_root.get_or_insert_with(|| (task.status.clone(), namespaces));
     for namespace in namespaces.differences(own) {
         // These are dumped where the whole tree lives in one.
-        if ["cgroup", "ipc", "net", "pid", "time", "uts"].contains(&namespace)
+        if ["cgroup", "ipc", "mnt", "net", "pid", "time", "uts"].contains(&namespace)
             && !namespaces.differences(of_root).contains(&namespace)
         {
             continue;

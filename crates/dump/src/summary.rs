@@ -25,6 +25,9 @@ pub struct Summary {
     pub shared_pages_scanned: u64,
     /// Pages of shared memory written, which `pages_written` does not count.
     pub shared_pages_written: u64,
+    /// Whether the tree has a mount namespace of its own, so that the restore must be given its
+    /// root directory (`--root`).
+    pub own_mounts: bool,
     /// Bytes of all image files.
     pub bytes_written: u64,
     /// From the first thread asked to stop to the last one stopped.

@@ -16,6 +16,7 @@ pub mod fcntl;
 pub mod file_handle;
 mod id;
 pub mod kcmp;
+pub mod namespace;
 pub mod pagemap;
 pub mod peek;
 pub mod pidfd;

@@ -29,8 +29,9 @@ for path in sys.argv[1:]:
 json.dump(decoded, sys.stdout)
 ";
 
-/// Images of pages, and of what ip(8), iptables-save(8), nft(8) and conntrack save.
-const RAW: [&str; 10] = [
+/// Images of pages, of files in memory, and of what ip(8), iptables-save(8), nft(8) and conntrack save.
+const RAW: [&str; 11] = [
+    "tmpfs-dev-",
     "pages-",
     "ifaddr-",
     "route-",

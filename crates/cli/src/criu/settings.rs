@@ -181,8 +181,14 @@ impl Settings {
     pub(super) fn check_mount_map(&mut self, value: &OsStr) -> Invalid {
         match text(value)? {
             "auto" => Ok(()),
-            map if map.contains(':') => Ok(()),
-            _ => Err("it is MOUNTPOINT:NAME or auto".into()),
+            map => {
+                let (point, name) = map.split_once(':').ok_or("it is MOUNTPOINT:NAME or auto")?;
+                self.dump.external.push(External::Mount {
+                    point: point.into(),
+                    name: name.into(),
+                });
+                Ok(())
+            }
         }
     }
 
@@ -229,11 +235,12 @@ impl Settings {
 
     pub(super) fn add_external(&mut self, value: &OsStr) -> Invalid {
         let text = text(value)?;
-        // CRIU takes any text. What a restore looks at, and what is for mount and pid namespaces
-        // of the tree's own, says nothing here.
-        if !["file[", "tty[", "unix[", "net["]
-            .iter()
-            .any(|kind| text.starts_with(kind))
+        // CRIU takes any text, of which some is for a restore only. Which mounts are external is
+        // not found out by itself: where it must be said, the refusal tells.
+        if text.starts_with("mnt[]")
+            || !["file[", "tty[", "unix[", "net[", "mnt["]
+                .iter()
+                .any(|kind| text.starts_with(kind))
         {
             return Ok(());
         }

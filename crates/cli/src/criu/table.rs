@@ -206,7 +206,7 @@ pub static TABLE: &[Row] = &[
         NoArgument,
         Meaning::Value(|_, _| Err("CRIU has removed it; see criu check --extra".into())),
     ),
-    // For mount namespaces of the tree's own, which are refused.
+    // What the restore cannot find or mount by itself is refused, whatever these say.
     elsewhere("skip-mnt", Required),
     elsewhere("enable-fs", Required),
     value("ext-mount-map", Settings::check_mount_map).short('M'),

@@ -90,10 +90,10 @@ fn mark(
             )
         })?;
         entry.r#type = MarkType::Mount.into();
-        entry.s_dev = mount.dev.0 << 20 | mount.dev.1;
+        entry.s_dev = mount.kernel_dev();
         entry.me = Some(FanotifyMountMarkEntry {
             mnt_id,
-            path: Some(mount.point.clone()),
+            path: (!dump.root.is_own()).then(|| mount.point.clone()),
         });
     } else if line.starts_with("fanotify sdev:") {
         entry.s_dev = hex("sdev")?;
@@ -117,7 +117,7 @@ fn on_file_system(
     dump: &FilesDump<'_>,
 ) -> Result<()> {
     let device = (entry.s_dev >> 20, entry.s_dev & 0xf_ffff);
-    let Some(path) = dump.mounts.reachable(device) else {
+    let Some(mount) = dump.mounts.reachable(device, &dump.root) else {
         return Err(file.refuse(
             format!(
                 "a fanotify mark on the file system {}:{}",
@@ -135,8 +135,8 @@ fn on_file_system(
             bytes: 0,
             r#type: NO_HANDLE,
             handle: vec![0; WORDS],
-            path: Some(path),
-            mnt_id: None,
+            path: Some(mount.point.clone()),
+            mnt_id: dump.root.mount_for_image(mount.id).map(|id| id as u32),
         },
     });
     Ok(())

@@ -2,12 +2,13 @@
 
 use super::fdinfo::{FdInfo, field, hex_word};
 use super::handle::Watched;
-use super::{epoll, fanotify, locks, mounts, timerfd};
+use super::{epoll, fanotify, locks, timerfd};
+use crate::mnt::mountinfo;
 
 /// Gives a text to every parser here.
 pub fn text(text: &[u8]) {
     for line in text.split(|byte| *byte == b'\n') {
-        let _ = mounts::parse(line);
+        let _ = mountinfo::parse(line);
     }
     let text = String::from_utf8_lossy(text);
     let info = FdInfo::of_text(&text);

@@ -5,13 +5,14 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use commensal_images::messages::FhEntry;
 use commensal_sys::{Errno, file_handle};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, OFlags};
 
 use super::Stat;
 use super::fdinfo::{hex_word, word};
 use super::remap::quoted;
 use super::{FilesDump, OpenFile, irmap};
 use crate::Result;
+use crate::mnt::Root;
 
 /// The length of the handle in the images, in units of 8 bytes.
 pub const WORDS: usize = file_handle::MAX_HANDLE_SIZE / 8;
@@ -31,6 +32,9 @@ pub struct Watched {
     /// The handle.
     bytes: Vec<u8>,
 }
+
+/// A name, and the number of the mount it was found on; none where the handle does.
+type Found = (Option<Vec<u8>>, Option<u64>);
 
 impl Watched {
     /// The `ino:`, `sdev:` and handle of a line of fdinfo.
@@ -55,7 +59,7 @@ impl Watched {
     ///
     /// A refusal where the restore could open neither.
     pub fn entry(&self, file: &OpenFile, dump: &FilesDump<'_>) -> Result<FhEntry> {
-        let path = self.path(file, dump)?;
+        let (path, mount) = self.path(file, dump)?;
         let mut handle = [0u64; WORDS];
         for (word, bytes) in handle.iter_mut().zip(self.bytes.chunks(8)) {
             let mut padded = [0; 8];
@@ -67,19 +71,21 @@ impl Watched {
             r#type: self.kind,
             handle: handle.to_vec(),
             path,
-            mnt_id: None,
+            mnt_id: mount
+                .and_then(|id| dump.root.mount_for_image(id))
+                .map(|id| id as u32),
         })
     }
 
     /// The path that leads to the inode. None where the restore can open it by its handle, or
     /// finds it among the deleted files of the images.
-    fn path(&self, file: &OpenFile, dump: &FilesDump<'_>) -> Result<Option<Vec<u8>>> {
+    fn path(&self, file: &OpenFile, dump: &FilesDump<'_>) -> Result<Found> {
         let mut opened = None;
         for mount in dump.mounts.of_device(self.device()) {
-            let Ok(fd) = self.open(&mount.point) else {
+            let Ok(fd) = self.open(&mount.point, &dump.root) else {
                 continue;
             };
-            if let Some(path) = self.name_of(&fd) {
+            if let Some(path) = self.name_of(&fd, &dump.root) {
                 if is_link(&fd) {
                     file.lose(
                         format!("a watch on the symbolic link {}", quoted(&path)),
@@ -87,22 +93,25 @@ impl Watched {
                         dump.options.accept_loss,
                     )?;
                 }
-                return Ok(Some(path));
+                return Ok((Some(path), Some(mount.id)));
             }
             opened = Some(fd);
         }
         let options = dump.options;
         let handle_does = opened.as_ref().is_some_and(keeps_handles);
         if handle_does && !options.force_irmap {
-            return Ok(None);
+            return Ok((None, None));
         }
-        if let Some(path) = irmap::find(
-            &options.irmap_scan_paths,
-            &dump.tasks,
-            self.device(),
-            self.ino,
-        ) {
-            return Ok(Some(path));
+        // That search goes through our own directories.
+        if !dump.root.is_own()
+            && let Some(path) = irmap::find(
+                &options.irmap_scan_paths,
+                &dump.tasks,
+                self.device(),
+                self.ino,
+            )
+        {
+            return Ok((Some(path), None));
         }
         Err(self.refuse(
             file,
@@ -129,22 +138,18 @@ impl Watched {
         )
     }
 
-    fn open(&self, mount: &[u8]) -> Result<OwnedFd, Errno> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let mount = rustix::fs::open(mount, flags, Mode::empty())?;
+    fn open(&self, mount: &[u8], root: &Root) -> Result<OwnedFd, Errno> {
+        let mount = root.open(mount, OFlags::RDONLY | OFlags::DIRECTORY)?;
         file_handle::open(mount.as_fd(), self.kind as i32, &self.bytes)
     }
 
     /// The path of an opened inode, if it still leads there.
-    fn name_of(&self, fd: &OwnedFd) -> Option<Vec<u8>> {
+    fn name_of(&self, fd: &OwnedFd, root: &Root) -> Option<Vec<u8>> {
         use std::os::fd::AsRawFd;
         let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
         let path = rustix::fs::readlink(link, Vec::new()).ok()?.into_bytes();
         let opened = Stat::of(fd.as_fd()).ok()?;
-        let mask = rustix::fs::StatxFlags::BASIC_STATS;
-        let there =
-            rustix::fs::statx(CWD, path.as_slice(), AtFlags::SYMLINK_NOFOLLOW, mask).ok()?;
-        let there = Stat::from(&there);
+        let there = root.stat(&path, AtFlags::SYMLINK_NOFOLLOW).ok()?;
         ((there.dev, there.ino) == (opened.dev, opened.ino)).then_some(path)
     }
 }

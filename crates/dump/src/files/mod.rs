@@ -67,6 +67,7 @@ pub use tun::{
 };
 
 use crate::mm::SharedMemory;
+use crate::mnt::{Mounts, Root};
 use crate::net::{Connections, Sockets};
 use crate::pidns::Pids;
 use crate::{Error, Options, Place, Result};
@@ -99,7 +100,9 @@ pub struct FilesDump<'s> {
     /// The types of the descriptions that were written.
     types: HashMap<u32, FdTypes>,
     memory_devices: kind::MemoryDevices,
-    mounts: mounts::Mounts,
+    mounts: Mounts,
+    /// Where its paths begin.
+    pub(crate) root: Root,
     remaps: remap::Remaps<'s>,
     /// The ids of files that stand for a path, by mount, device and inode.
     paths: HashMap<(u64, u64, u64), u32>,
@@ -165,7 +168,7 @@ impl<'s> FilesDump<'s> {
             identities: Identities::default(),
             types: HashMap::new(),
             memory_devices,
-            mounts: mounts::Mounts::of(root)?,
+            mounts: Mounts::of(root)?,
             remaps: remap::Remaps::new(&images)?,
             paths: HashMap::new(),
             foreseen: foreseen::Foreseen::default(),
@@ -178,6 +181,7 @@ impl<'s> FilesDump<'s> {
             bpf_maps: bpf_map::BpfMaps::new(&images)?,
             tun_devices: TunDevices::new(),
             sockets: Sockets::new(&images, options)?,
+            root: Root::of(root)?,
             held: Vec::new(),
             kept: Vec::new(),
             images,

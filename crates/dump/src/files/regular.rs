@@ -5,7 +5,7 @@ use commensal_images::messages::{FdTypes, RegFileEntry};
 use rustix::fs::{FileType, OFlags, major, minor};
 
 use super::kind::Kind;
-use super::{FilesDump, OpenFile, build_id, remap};
+use super::{FilesDump, OpenFile, build_id, mounts, remap};
 use crate::{External, Result};
 
 /// Files that are restored by opening their path.
@@ -67,6 +67,7 @@ fn write(file: &OpenFile, id: u32, pos: u64, dump: &mut FilesDump<'_>) -> Result
         build_id,
         ext,
         mode: Some(file.stat.mode),
+        mnt_id: mounts::mount_for_image(file, dump),
         ..RegFileEntry::default()
     };
     dump.write(FdTypes::Reg, id, |to| to.reg = Some(entry))

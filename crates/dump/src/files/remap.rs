@@ -92,7 +92,7 @@ pub fn name(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<Vec<u8
         link_remap::dump(file, &link, id, dump)?;
         return Ok(link);
     }
-    match stat_path(file, &link) {
+    match stat_path(file, &link, dump) {
         Ok(stat) if (stat.dev, stat.ino) == (file.stat.dev, file.stat.ino) => Ok(link),
         Ok(stat) if is_same_device(file, &stat, dump) => Ok(link),
         Ok(_) => Err(file.refuse(
@@ -109,12 +109,12 @@ pub fn name(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<Vec<u8
     }
 }
 
-fn stat_path(file: &OpenFile, path: &[u8]) -> Result<Stat, Errno> {
+fn stat_path(file: &OpenFile, path: &[u8], dump: &FilesDump<'_>) -> Result<Stat, Errno> {
     let follow = match file.stat.file_type() {
         FileType::Symlink => AtFlags::SYMLINK_NOFOLLOW,
         _ => AtFlags::empty(),
     };
-    Stat::of_path(path, follow)
+    dump.root.stat(path, follow)
 }
 
 /// The name of a file that has one which leads to it, and needs no stand-in; `None` of any other.
@@ -130,7 +130,7 @@ pub fn plain_name(file: &OpenFile, dump: &FilesDump<'_>) -> Result<Option<Vec<u8
     }
     let link = file.link()?;
     let leads = link.starts_with(b"/")
-        && stat_path(file, &link)
+        && stat_path(file, &link, dump)
             .is_ok_and(|stat| (stat.dev, stat.ino) == (file.stat.dev, file.stat.ino));
     Ok(leads.then_some(link))
 }

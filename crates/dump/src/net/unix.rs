@@ -12,6 +12,7 @@ use super::tcp::State;
 use super::{Sockets, opts};
 use crate::Result;
 use crate::files::OpenFile;
+use crate::mnt::Root;
 
 mod name;
 mod order;
@@ -29,6 +30,7 @@ pub fn dump(
     file: &OpenFile,
     id: u32,
     sockets: &mut Sockets<'_>,
+    root: &Root,
 ) -> Result<(UnixSkEntry, Vec<Packet>)> {
     let inode = file.stat.ino as u32;
     let Some(socket) = sockets.tables.unix()?.get(&inode).cloned() else {
@@ -42,7 +44,7 @@ pub fn dump(
             sockets.policy.accept_loss,
         )?;
     }
-    let name = name::resolve(file, &socket.name)?;
+    let name = name::resolve(file, &socket.name, root)?;
     let packets = match queue(file, &socket)? {
         Some(queue) => queue.read(file, &mut sockets.connections.changes)?,
         None => Vec::new(),
@@ -74,6 +76,10 @@ pub fn dump(
         opts: opts::common(file, AF_UNIX)?,
         name: socket.name.clone(),
         shutdown: shutdown(socket.shutdown),
+        mnt_id: name
+            .as_ref()
+            .and_then(|name| root.mount_for_image(name.mnt_id))
+            .map(|id| id as i32),
         file_perms: name.as_ref().map(|name| FilePermsEntry {
             mode: name.mode,
             uid: name.uid,
@@ -86,7 +92,6 @@ pub fn dump(
         name_dir: name.and_then(|name| name.dir),
         // Of one namespace there is no need to tell which.
         ns_id: None,
-        mnt_id: None,
     };
     Ok((entry, packets))
 }

@@ -68,6 +68,11 @@ impl<'s> Terminals<'s> {
         })
     }
 
+    /// Whether the master of a pty was written.
+    pub fn has_master(&self, index: u32) -> bool {
+        self.seen.contains_key(&Driver::Master.id(index))
+    }
+
     /// Completes the image; what is unread stays to be read.
     pub fn finish(self) -> Result<UnreadData<'s>> {
         self.image.finish()?;

@@ -1,14 +1,12 @@
 //! The file a unix socket is bound to.
 
-use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Stat};
+use rustix::fs::AtFlags;
 
 use super::bound_file;
-use crate::files::OpenFile;
+use crate::files::{OpenFile, Stat};
+use crate::mnt::Root;
 use crate::{Result, proc};
 
 /// What the kernel puts behind the path of a file without a name.
@@ -27,49 +25,51 @@ pub struct Name {
     pub uid: u32,
     /// The group.
     pub gid: u32,
+    /// The mount it is on.
+    pub mnt_id: u64,
 }
 
 /// Finds the file behind an address; `None` for an abstract one or none.
-pub fn resolve(file: &OpenFile, sun_path: &[u8]) -> Result<Option<Name>> {
+pub fn resolve(file: &OpenFile, sun_path: &[u8], root: &Root) -> Result<Option<Name>> {
     if sun_path.first().is_none_or(|first| *first == 0) {
         return Ok(None);
     }
     let bound = bound_file(file)?;
     let failed = |call| move |errno| file.error(call, errno);
-    let stat = rustix::fs::fstat(&bound).map_err(failed("fstat"))?;
+    let stat = Stat::of(bound.as_fd()).map_err(failed("statx"))?;
     let link = format!("/proc/self/fd/{}", bound.as_fd().as_raw_fd());
     let link = rustix::fs::readlink(link, Vec::new()).map_err(failed("readlink"))?;
-    let (path, deleted) = strip_deleted(link.as_bytes(), &stat);
+    let (path, deleted) = strip_deleted(link.as_bytes(), &stat, root);
     let name = sun_path.split(|byte| *byte == 0).next().unwrap_or_default();
     let dir = match name {
         [b'/', ..] => None,
         _ => Some(match directory(path, name) {
             Some(dir) => dir.to_vec(),
-            None => working_directory(file, name, &stat)?,
+            None => working_directory(file, name, &stat, root)?,
         }),
     };
     Ok(Some(Name {
         dir,
         deleted,
-        mode: stat.st_mode,
-        uid: stat.st_uid,
-        gid: stat.st_gid,
+        mode: stat.mode,
+        uid: stat.uid,
+        gid: stat.gid,
+        mnt_id: stat.mnt_id,
     }))
 }
 
 /// The path without the kernel's note, and whether that was one: a name may
 /// end like it.
-fn strip_deleted<'a>(link: &'a [u8], stat: &Stat) -> (&'a [u8], bool) {
+fn strip_deleted<'a>(link: &'a [u8], stat: &Stat, root: &Root) -> (&'a [u8], bool) {
     match link.strip_suffix(DELETED) {
-        Some(path) if !leads_to(link, stat) => (path, true),
+        Some(path) if !leads_to(link, stat, root) => (path, true),
         _ => (link, false),
     }
 }
 
-fn leads_to(path: &[u8], stat: &Stat) -> bool {
-    let path = Path::new(OsStr::from_bytes(path));
-    let found = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW);
-    found.is_ok_and(|found| (found.st_dev, found.st_ino) == (stat.st_dev, stat.st_ino))
+fn leads_to(path: &[u8], stat: &Stat, root: &Root) -> bool {
+    let found = root.stat(path, AtFlags::SYMLINK_NOFOLLOW);
+    found.is_ok_and(|found| (found.dev, found.ino) == (stat.dev, stat.ino))
 }
 
 /// The directory in which `name` is `path`.
@@ -81,12 +81,12 @@ fn directory<'a>(path: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 
 /// The working directory of the task that has the socket, where `name` leads from there to the
 /// socket's file: `../sock` and the like are not the end of any path.
-fn working_directory(file: &OpenFile, name: &[u8], stat: &Stat) -> Result<Vec<u8>> {
+fn working_directory(file: &OpenFile, name: &[u8], stat: &Stat, root: &Root) -> Result<Vec<u8>> {
     let link = proc::path(file.at.pid, "cwd");
     let cwd = rustix::fs::readlink(link, Vec::new())
         .map_err(|errno| file.error("readlink", errno))?
         .into_bytes();
-    match leads_to(&[&cwd, b"/".as_slice(), name].concat(), stat) {
+    match leads_to(&[&cwd, b"/".as_slice(), name].concat(), stat, root) {
         true => Ok(cwd),
         false => Err(unreachable_name(file, name)),
     }

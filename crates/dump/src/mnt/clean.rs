@@ -1,0 +1,103 @@
+//! A mount of the tree's without what lies on and below it: a clone that no namespace has.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+
+use commensal_sys::{Errno, Pid, namespace};
+use rustix::fs::CWD;
+use rustix::mount::{
+    MountPropagationFlags, OpenTreeFlags, UnmountFlags, mount_change, open_tree, unmount,
+};
+use rustix::thread::move_into_link_name_space;
+
+use super::{Mount, Mounts};
+use crate::files::Stat;
+use crate::{Error, Result, proc};
+
+/// Clones a mount of the tree of `root`. It is made by a thread of ours that goes into the tree's
+/// mount namespace; where another mount lies over it, into a private copy of that, in which what
+/// lies over it is unmounted. Nothing changes in the tree's own.
+///
+/// # Errors
+///
+/// Where the namespace cannot be entered, or the mount is not found.
+pub fn clone_of(root: Pid, mount: &Mount, mounts: &Mounts) -> Result<OwnedFd> {
+    let path = proc::path(root, "ns/mnt");
+    let namespace = File::open(&path).map_err(|source| proc::error(root, path, source))?;
+    let failed =
+        |call| move |errno: Errno| Error::Sys(commensal_sys::Error::new(call, root.get(), errno));
+    let work = || {
+        // The thread needs a root directory of its own.
+        namespace::unshare_root_directory().map_err(failed("unshare"))?;
+        move_into_link_name_space(namespace.as_fd(), None).map_err(failed("setns"))?;
+        let covers = covers(mount, mounts);
+        if !covers.is_empty() {
+            uncover(&covers).map_err(failed("umount2"))?;
+        }
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let clone = open_tree(CWD, mount.point.as_slice(), flags).map_err(failed("open_tree"))?;
+        let stat = Stat::of(clone.as_fd()).map_err(failed("statx"))?;
+        let dev = (rustix::fs::major(stat.dev), rustix::fs::minor(stat.dev));
+        match dev == mount.dev {
+            true => Ok(clone),
+            false => Err(failed("open_tree")(Errno::XDEV)),
+        }
+    };
+    let result = std::thread::scope(|scope| scope.spawn(work).join());
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The mounts that lie over a mount, or over a mount that it is below, the uppermost first.
+fn covers<'m>(mount: &Mount, mounts: &'m Mounts) -> Vec<&'m Mount> {
+    let mut ancestors = vec![mount.id];
+    let mut next = mounts.by_id(mount.parent);
+    while let Some(ancestor) = next.filter(|ancestor| !ancestors.contains(&ancestor.id)) {
+        ancestors.push(ancestor.id);
+        next = mounts.by_id(ancestor.parent);
+    }
+    let over = |other: &&Mount| {
+        !ancestors.contains(&other.id)
+            && ancestors.contains(&other.parent)
+            && other.is_above(&mount.point)
+    };
+    mounts.iter().rev().filter(over).collect()
+}
+
+/// Unmounts them in a private copy of the mount namespace that this thread is in.
+fn uncover(covers: &[&Mount]) -> Result<(), Errno> {
+    namespace::unshare_mounts()?;
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", private)?;
+    covers.iter().try_for_each(|cover| {
+        unmount(
+            cover.point.as_slice(),
+            UnmountFlags::DETACH | UnmountFlags::NOFOLLOW,
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_over_a_mount_is_found() {
+        let lines = [
+            &b"1 0 8:1 / / rw - ext4 a rw"[..],
+            b"2 1 0:2 / /dev rw - tmpfs a rw",
+            b"3 2 0:3 / /dev/shm rw - tmpfs a rw",
+            b"4 3 0:4 / /dev/shm rw - tmpfs a rw",
+            b"5 4 0:5 / /dev/shm/x rw - tmpfs a rw",
+            b"6 1 0:6 / /dev rw - tmpfs a rw",
+        ];
+        let mounts = Mounts::parse(lines.into_iter()).unwrap();
+        let over = |id| {
+            let found = covers(mounts.by_id(id).unwrap(), &mounts);
+            found.iter().map(|mount| mount.id).collect::<Vec<_>>()
+        };
+        assert_eq!(over(3), [6, 4]);
+        assert_eq!(over(5), [6]);
+        assert_eq!(over(6), [0u64; 0]);
+        assert_eq!(over(2), [6]);
+    }
+}

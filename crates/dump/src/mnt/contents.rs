@@ -1,0 +1,100 @@
+//! What is in the file systems that a restore mounts anew.
+
+use std::os::fd::OwnedFd;
+
+use commensal_images::{Image, ImageSet, ImageSink};
+use commensal_sys::Pid;
+use rustix::fs::{Dir, Mode, OFlags, openat};
+
+use super::archive::{self, Archive};
+use super::{Contents, Mount, Mounts, clean};
+use crate::{Error, Options, Place, Result};
+
+/// Writes what is in the file system of a mount of a tree that stands still.
+///
+/// # Errors
+///
+/// Refused where it cannot be looked into, or holds what the images have no place for.
+pub fn dump<S: ImageSink>(
+    set: &ImageSet<S>,
+    root: Pid,
+    (mount, mounts): (&Mount, &Mounts),
+    contents: Contents,
+    options: &Options,
+) -> Result<()> {
+    match contents {
+        Contents::OfTheKernel => Ok(()),
+        Contents::Empty => match is_empty(&directory(root, mount, mounts)?) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(refuse(
+                root,
+                mount,
+                "it is not empty, and what is in it cannot be saved",
+                "remove what is in it, or unmount it",
+            )),
+            Err(errno) => Err(failed(root, "getdents64", errno)),
+        },
+        Contents::Files => {
+            let image = set.raw(Image::TmpfsDev(mount.kernel_dev()))?;
+            let lost = Archive::write(directory(root, mount, mounts)?, image, &options.cancel)
+                .map_err(|error| archive_error(root, mount, error))?;
+            lost.map_or(Ok(()), |file| lose(root, mount, &file, options))
+        }
+    }
+}
+
+/// The root directory of a mount, with nothing mounted below it.
+fn directory(root: Pid, mount: &Mount, mounts: &Mounts) -> Result<OwnedFd> {
+    let clone = clean::clone_of(root, mount, mounts)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(&clone, c".", flags, Mode::empty()).map_err(|errno| failed(root, "openat", errno))
+}
+
+fn is_empty(directory: &OwnedFd) -> rustix::io::Result<bool> {
+    for entry in Dir::read_from(directory)? {
+        if ![c".", c".."].contains(&entry?.file_name()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn failed(pid: Pid, call: &'static str, errno: rustix::io::Errno) -> Error {
+    Error::Call {
+        call,
+        place: Place::Task { pid },
+        errno,
+    }
+}
+
+/// The images have files without extended attributes.
+fn lose(root: Pid, mount: &Mount, file: &str, options: &Options) -> Result<()> {
+    if options.accept_loss {
+        let point = String::from_utf8_lossy(&mount.point);
+        tracing::warn!("extended attributes of {file:?} and others in {point} are lost");
+        return Ok(());
+    }
+    Err(refuse(
+        root,
+        mount,
+        &format!("the restore gives {file:?} no extended attributes, which it has"),
+        "remove them, or accept the loss: --accept-loss",
+    ))
+}
+
+fn archive_error(root: Pid, mount: &Mount, error: archive::Error) -> Error {
+    match error {
+        archive::Error::Image(error) => error.into(),
+        archive::Error::Cancelled => Error::Cancelled,
+        archive::Error::Read { path, source } => refuse(
+            root,
+            mount,
+            &format!("{} in it cannot be read: {source}", path.display()),
+            "dump as root",
+        ),
+    }
+}
+
+fn refuse(pid: Pid, mount: &Mount, reason: &str, remedy: &str) -> Error {
+    super::table::refuse(pid, mount, reason, remedy.to_owned()).into()
+}

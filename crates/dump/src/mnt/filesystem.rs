@@ -1,0 +1,61 @@
+//! Which file systems a restore can mount again, and what of them is saved.
+
+use commensal_images::messages::FsType;
+
+use super::Mount;
+
+/// What a restore needs of a file system that it mounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// Nothing: the kernel fills it.
+    OfTheKernel,
+    /// All files in it.
+    Files,
+    /// Nothing, if there is nothing in it.
+    Empty,
+}
+
+/// The file systems that a restore mounts, by the name that mountinfo has.
+const KNOWN: [(&[u8], FsType, Contents); 12] = [
+    (b"proc", FsType::Proc, Contents::OfTheKernel),
+    (b"sysfs", FsType::Sysfs, Contents::OfTheKernel),
+    (b"devtmpfs", FsType::Devtmpfs, Contents::OfTheKernel),
+    (b"devpts", FsType::Devpts, Contents::OfTheKernel),
+    (b"tmpfs", FsType::Tmpfs, Contents::Files),
+    (b"mqueue", FsType::Mqueue, Contents::Empty),
+    (b"pstore", FsType::Pstore, Contents::Empty),
+    (b"securityfs", FsType::Securityfs, Contents::OfTheKernel),
+    (b"debugfs", FsType::Debugfs, Contents::OfTheKernel),
+    (b"tracefs", FsType::Tracefs, Contents::OfTheKernel),
+    (b"cgroup", FsType::Cgroup, Contents::OfTheKernel),
+    (b"cgroup2", FsType::Cgroup2, Contents::OfTheKernel),
+];
+
+/// What the images call those that can be bound or given from outside only.
+const OTHERS: [(&[u8], FsType); 4] = [
+    (b"overlay", FsType::Overlayfs),
+    (b"aufs", FsType::Aufs),
+    (b"fuse", FsType::Fuse),
+    (b"autofs", FsType::Autofs),
+];
+
+/// What the images call the file system of a mount.
+pub fn fs_type(mount: &Mount) -> FsType {
+    let known = KNOWN.iter().map(|&(name, fs_type, _)| (name, fs_type));
+    let mut all = known.chain(OTHERS);
+    all.find(|(name, _)| *name == mount.fs_type)
+        .map_or(FsType::Unsupported, |(_, fs_type)| fs_type)
+}
+
+/// What a restore needs to mount the file system of a mount; `None` where it cannot.
+pub fn contents(mount: &Mount) -> Option<Contents> {
+    let mut known = KNOWN.iter();
+    known
+        .find(|(name, ..)| *name == mount.fs_type)
+        .map(|&(_, _, contents)| contents)
+}
+
+/// Whether the kernel makes its mounts by itself, and a restore must not.
+pub fn comes_by_itself(mount: &Mount) -> bool {
+    mount.fs_type == b"tracefs"
+}

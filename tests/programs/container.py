@@ -1,0 +1,241 @@
+"""The first task of pid and mount namespaces of its own, with a root of its own, that looks at its
+mounts and files in every round. Its arguments are directories that it binds from outside."""
+import ctypes
+import hashlib
+import mmap
+import os
+import pty
+import signal
+import socket
+import stat
+import sys
+import time
+
+libc = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNS, CLONE_NEWPID = 0x20000, 0x20000000
+RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC = 1, 2, 4, 8, 0x20, 0x1000, 0x4000
+PRIVATE, SLAVE, SHARED = 1 << 18, 1 << 19, 1 << 20
+DETACH, PIVOT_ROOT, IN_CREATE = 2, 155, 0x100
+HERE = os.getcwd()
+
+
+def call(name, *arguments):
+    arguments = [a.encode() if isinstance(a, str) else a for a in arguments]
+    result = getattr(libc, name)(*arguments)
+    if result == -1:
+        raise OSError(ctypes.get_errno(), "%s %r" % (name, arguments))
+    return result
+
+
+def mount(source, target, kind, flags=0, data=None):
+    os.makedirs(target, exist_ok=True)
+    call("mount", source, target, kind, ctypes.c_ulong(flags), data)
+
+
+def fault(what):
+    print("fault %s" % what, flush=True)
+    os._exit(1)
+
+
+def same(what, found, expected):
+    if found != expected:
+        fault("%s: %r was %r" % (what, found, expected))
+
+
+def write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def enter_root(outside):
+    """A root directory with the files of the host's and none of its mounts."""
+    mount("none", "/", None, REC | PRIVATE)
+    root = os.path.join(HERE, "root")
+    mount("/", root, None, BIND)
+    os.chdir(root)
+    mount("proc", "proc", "proc", NOSUID | NODEV | NOEXEC)
+    mount("sysfs", "sys", "sysfs", RDONLY)
+    mount("dev", "dev", "tmpfs", NOSUID, "mode=755,size=1m")
+    for name, minor in ("null", 3), ("zero", 5), ("urandom", 9):
+        os.mknod("dev/" + name, 0o666 | stat.S_IFCHR, os.makedev(1, minor))
+    mount("devpts", "dev/pts", "devpts", 0, "newinstance,ptmxmode=0666,mode=620")
+    os.symlink("pts/ptmx", "dev/ptmx")
+    mount("shm", "dev/shm", "tmpfs", NOSUID | NODEV)
+    mount("mqueue", "dev/mqueue", "mqueue")
+    for number, directory in enumerate(outside):
+        mount(directory, "." + HERE + "/outside-%d" % number, None, BIND)
+    # As container engines keep parts of /proc from being written or read.
+    call("mount", "proc/sys", "proc/sys", None, ctypes.c_ulong(BIND), None)
+    call("mount", None, "proc/sys", None, ctypes.c_ulong(REMOUNT | BIND | RDONLY), None)
+    call("mount", "dev/null", "proc/uptime", None, ctypes.c_ulong(BIND), None)
+    mount("tmpfs", "proc/fs", "tmpfs", RDONLY)
+    call("syscall", PIVOT_ROOT, ".", ".")
+    call("umount2", ".", DETACH)
+    os.chdir(HERE)
+
+
+def make_mounts():
+    mount("files", "files", "tmpfs", 0, "size=8m,mode=750")
+    make_files()
+    mount("files/a", "bound", None, BIND)
+    mount(None, "bound", None, REMOUNT | BIND | RDONLY)
+    write("one", "")
+    call("mount", "files/one", "one", None, ctypes.c_ulong(BIND), None)
+    mount("/etc", "etc", None, BIND)
+    mount("group", "shared", "tmpfs")
+    mount(None, "shared", None, SHARED)
+    mount("shared", "peer", None, BIND)
+    mount("shared", "slave", None, BIND)
+    mount(None, "slave", None, SLAVE)
+    mount("inner", "shared/inner", "tmpfs")
+    mount("lower", "covered", "tmpfs")
+    write("covered/hidden", "below")
+    mount("upper", "covered", "tmpfs")
+    write("covered/seen", "above")
+
+
+def make_files():
+    os.makedirs("files/a/b")
+    write("files/one", "1")
+    write("files/a/b/" + "n" * 200, "a long name")
+    os.makedirs("files/" + "d" * 90 + "/" + "e" * 90)
+    write("files/" + "d" * 90 + "/" + "e" * 90 + "/f", "a long path")
+    os.link("files/one", "files/a/two")
+    os.symlink("nowhere/" + "x" * 150, "files/link")
+    os.mkfifo("files/fifo", 0o640)
+    os.mknod("files/device", 0o600 | stat.S_IFCHR, os.makedev(1, 7))
+    with open("files/sparse", "wb") as file:
+        file.seek(3 << 20)
+        file.write(b"end")
+    os.chown("files/sparse", 1234, 5678)
+    os.chmod("files/a", 0o1777)
+    os.utime("files/sparse", (1e9, 1e9))
+
+
+def whole_tree():
+    found = {}
+    for top, dirs, files in os.walk("files"):
+        for name in sorted(dirs + files):
+            path = os.path.join(top, name)
+            info = os.lstat(path)
+            what = [stat.filemode(info.st_mode), info.st_uid, info.st_gid, info.st_rdev]
+            if stat.S_ISREG(info.st_mode):
+                with open(path, "rb") as file:
+                    what += [info.st_nlink, hashlib.sha256(file.read()).hexdigest()]
+                what += [int(info.st_mtime)]
+            if stat.S_ISLNK(info.st_mode):
+                what += [os.readlink(path)]
+            if not stat.S_ISSOCK(info.st_mode):
+                found[path] = what
+    return found
+
+
+def mounts():
+    """All mounts, with what numbers are chosen anew by a restore taken out."""
+    with open("/proc/self/mountinfo") as text:
+        lines = [line.split() for line in text]
+    groups = {}
+    found = []
+    for fields in lines:
+        end = fields.index("-")
+        tags = dict(tag.split(":") for tag in fields[6:end])
+        found.append([fields[3:6], fields[end + 1:], tags])
+        if "shared" in tags:
+            groups.setdefault(tags["shared"], []).append(fields[4])
+    name = lambda group: sorted(groups.get(group, ["outside"]))
+    found = [[*fields, sorted((tag, name(group)) for tag, group in tags.items())]
+             for *fields, tags in found]
+    # The restore knows the system's root by its own path.
+    return sorted(fields for fields in found if fields[0][1] != "/")
+
+
+class Opened:
+    """Files that stay open."""
+
+    def __init__(self):
+        self.file = open("files/open", "w+b")
+        self.file.write(b"0123456789" * 1000)
+        self.file.flush()
+        self.map = mmap.mmap(self.file.fileno(), 4096)
+        self.gone = open("files/gone", "w+b")
+        self.gone.write(b"gone")
+        self.gone.flush()
+        os.unlink("files/gone")
+        self.etc = open("etc/passwd", "rb")
+        self.etc.seek(7)
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind("files/a/socket")
+        self.server.listen()
+        self.master, self.slave = pty.openpty()
+        self.watch = call("inotify_init")
+        call("inotify_add_watch", self.watch, "files/a/b", IN_CREATE)
+        self.number = 0
+
+    def check(self):
+        self.number += 1
+        mark = b"%08d" % self.number
+        self.map[:8] = mark
+        self.file.seek(0)
+        same("map", self.file.read(8), mark)
+        self.file.seek(9990)
+        same("file", self.file.read(), b"0123456789")
+        self.gone.seek(0)
+        same("gone", (self.gone.read(), os.fstat(self.gone.fileno()).st_nlink), (b"gone", 0))
+        same("etc", self.etc.tell(), 7)
+        client = socket.socket(socket.AF_UNIX)
+        client.connect("files/a/socket")
+        client.close()
+        self.server.accept()[0].close()
+        os.write(self.master, b"x\n")
+        same("pty", os.read(self.slave, 9), b"x\n")
+        same("echo", os.read(self.master, 9), b"x\r\n")
+        same("name", os.ttyname(self.slave), "/dev/pts/0")
+        write("files/a/b/new", "")
+        os.unlink("files/a/b/new")
+        same("event", os.read(self.watch, 4096)[16:].rstrip(b"\0"), b"new")
+
+
+def enter(outside):
+    """Makes the namespace's own world, and starts anew in it: nothing of the old one is left."""
+    os.setsid()
+    enter_root(outside)
+    make_mounts()
+    null, log = os.open("/dev/null", os.O_RDONLY), os.open("log", os.O_WRONLY | os.O_APPEND)
+    for number, file in enumerate([null, log, log]):
+        os.dup2(file, number)
+    os.closerange(3, 1000)
+    os.execv(sys.executable, [sys.executable, __file__, "inside"])
+
+
+def inside():
+    opened = Opened()
+    opened.map[:8] = b"00000000"
+    first_mounts, number = mounts(), 0
+    opened.check()
+    tree = whole_tree()
+    while True:
+        opened.check()
+        now = whole_tree()
+        for changing in "files/open", "files/a/b":
+            now[changing] = tree[changing]
+        same("tree", now, tree)
+        same("mounts", mounts(), first_mounts)
+        with open("one") as one, open("covered/seen") as seen, open("bound/two") as two:
+            same("binds", (one.read(), seen.read(), two.read()), ("1", "above", "1"))
+        if os.access("bound", os.W_OK):
+            fault("bound is writable")
+        same("pid", (os.getpid(), sorted(p for p in os.listdir("/proc") if p.isdigit())), (1, ["1"]))
+        number += 1
+        print("round %d" % number, flush=True)
+        time.sleep(0.01)
+
+
+if sys.argv[1:] == ["inside"]:
+    inside()
+call("unshare", CLONE_NEWPID)
+if os.fork() == 0:
+    call("unshare", CLONE_NEWNS)
+    enter(sys.argv[1:])
+# What lives in the namespace comes and goes with dumps and restores.
+while True:
+    signal.pause()
