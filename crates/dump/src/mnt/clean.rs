@@ -88,7 +88,7 @@ mod tests {
             b"3 2 0:3 / /dev/shm rw - tmpfs a rw",
             b"4 3 0:4 / /dev/shm rw - tmpfs a rw",
             b"5 4 0:5 / /dev/shm/x rw - tmpfs a rw",
-            b"6 1 0:6 / /dev rw - tmpfs a rw",
+            b"6 2 0:6 / /dev rw - tmpfs a rw",
         ];
         let mounts = Mounts::parse(lines.into_iter()).unwrap();
         let over = |id| {
