@@ -21,6 +21,7 @@ use crate::net::Connections;
 use crate::pidns::{Pids, VirtualId};
 use crate::prepare::Prepared;
 use crate::proc::Stat;
+use crate::records::Records;
 use crate::task::seccomp::Filters;
 use crate::task::xsave::Layout;
 use crate::task::{leader, security};
@@ -51,6 +52,7 @@ pub struct Collector<'s, 'p, S> {
     mapped_files: KnownFiles,
     pages: &'p PageWriter<'s, S>,
     filters: Filters,
+    records: Records,
     nodes: Vec<Node>,
     /// Of an IPC namespace of the tree's own.
     segments: Option<Segments>,
@@ -123,6 +125,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             mapped_files,
             pages,
             filters: Filters::default(),
+            records: Records::prepare(prepared.mappings.keys().copied()),
             nodes: Vec::new(),
             segments: None,
             own_mounts: None,
@@ -135,6 +138,11 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
     /// The tasks that were there when the running tree was looked at.
     pub fn tasks(&self) -> impl Iterator<Item = Pid> {
         self.running.iter().copied()
+    }
+
+    /// Whether a task has so many threads that looking at them takes longer than starting one.
+    pub fn has_many_threads(&self) -> bool {
+        self.records.is_some()
     }
 
     /// Begins with the tree that stands still, whose memory is copied from here on.

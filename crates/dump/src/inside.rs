@@ -5,10 +5,12 @@ use commensal_cured::Cured;
 use commensal_daemonized::{Daemonized, Descriptor, Questions};
 use commensal_infected::Infected;
 use commensal_seized::Seized;
+use commensal_sys::task_iter::Threads;
 use commensal_sys::{Errno, Tid};
 
 use crate::Result;
 use crate::files::FdFlags;
+use crate::records::{self, Known};
 
 /// What a task says of itself.
 pub struct Inside {
@@ -17,7 +19,7 @@ pub struct Inside {
     /// Of its POSIX timers.
     pub timers: Vec<PosixTimer>,
     /// Of its threads.
-    threads: Vec<ThreadInfo>,
+    threads: Vec<Known>,
     /// The open descriptors, where they were asked for and the task may say.
     pub open: Option<Vec<FdFlags>>,
 }
@@ -28,24 +30,31 @@ impl Inside {
     /// # Errors
     ///
     /// The first call that failed in the thread; ESRCH where it did not answer.
-    pub fn of(&self, tid: Tid) -> Result<&ThreadInfo> {
-        let found = self.threads.iter().find(|info| info.tid == tid.get());
-        let info =
+    pub fn of(&self, tid: Tid) -> Result<&Known> {
+        let mut threads = self.threads.iter();
+        let found = threads.find(|known| known.info.tid == tid.get());
+        let known =
             found.ok_or_else(|| commensal_sys::Error::new("gettid", tid.get(), Errno::SRCH))?;
-        match info.status {
-            0 => Ok(info),
+        match known.info.status {
+            0 => Ok(known),
             error => Err(commensal_sys::Error::told("prctl", tid.get(), error).into()),
         }
     }
 }
 
 /// Enters the task, asks it what only it knows, and leaves: about the POSIX
-/// timers of `timer_ids`, and about descriptors below `fd_size`.
+/// timers of `timer_ids`, and about descriptors below `fd_size`. Threads that are in `records`
+/// are not asked.
 ///
 /// # Errors
 ///
 /// When the task cannot be entered, asked or left; it runs on then.
-pub fn ask(task: Seized, timer_ids: &[i32], fd_size: Option<u32>) -> Result<(Cured, Inside)> {
+pub fn ask(
+    task: Seized,
+    timer_ids: &[i32],
+    fd_size: Option<u32>,
+    records: Option<&Threads>,
+) -> Result<(Cured, Inside)> {
     let leader = task.pid().leader();
     let infected = Infected::infect(task)?;
     let mut daemonized = Daemonized::daemonize(infected)?;
@@ -59,8 +68,18 @@ pub fn ask(task: Seized, timer_ids: &[i32], fd_size: Option<u32>) -> Result<(Cur
         tid: leader.get(),
         ..answers.thread
     };
-    let mut threads = vec![own];
-    threads.extend(infected.other_thread_infos()?);
+    let mut threads = vec![Known::asked(own)];
+    let others: Vec<Tid> = infected.task().threads()[1..]
+        .iter()
+        .map(|thread| thread.tid())
+        .collect();
+    match records.and_then(|records| records::known(records, &own, &others)) {
+        Some(known) => threads.extend(known),
+        None => {
+            let asked = infected.other_thread_infos()?;
+            threads.extend(asked.into_iter().map(Known::asked));
+        }
+    }
     // A seccomp filter may keep the task from telling.
     let open = answers.descriptors.ok().filter(|_| fd_size.is_some());
     let inside = Inside {

@@ -34,6 +34,7 @@ mod preflight;
 mod prepare;
 pub mod proc;
 mod progress;
+mod records;
 mod refusal;
 mod rounds;
 mod run;

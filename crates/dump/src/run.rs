@@ -139,7 +139,7 @@ fn run_here<S: ImageSink>(
     // The tasks of a group that is frozen already could not be looked at: they do not come to rest.
     let looked_at = options.freeze_cgroup.is_none();
     let candidates = tree::candidates(collector.tasks().filter(|_| looked_at))?;
-    let several = collector.tasks().nth(1).is_some();
+    let several = collector.tasks().nth(1).is_some() || collector.has_many_threads();
     let memory = Box::new(Memory::new(prepared, &pages));
     let still = thread::scope(|scope| {
         let copier = Copier::start(scope, memory, several);

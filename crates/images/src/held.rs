@@ -1,12 +1,20 @@
 //! Small images that are complete, held back until their set is finished: making a file takes
 //! longer than filling it, and a dumped task should not stand still for that.
 
+use std::fmt::Debug;
 use std::sync::{Mutex, PoisonError};
 
+use prost::Message;
+
+use crate::writer::append;
 use crate::{Image, ImageSink, WriteError};
 
 /// Bytes that are held back at the most.
 const MOST: usize = 8 << 20;
+
+/// Bytes that a message counts for which is not encoded yet: the largest are those of threads, with
+/// their extended state.
+const MESSAGE: usize = 16 << 10;
 
 /// Complete images without a file.
 #[derive(Debug, Default)]
@@ -14,8 +22,29 @@ pub(crate) struct Held(Mutex<Images>);
 
 #[derive(Debug, Default)]
 struct Images {
-    list: Vec<(Image, Vec<u8>)>,
+    list: Vec<(Image, Contents)>,
     bytes: usize,
+}
+
+/// What is in a whole image.
+#[derive(Debug)]
+enum Contents {
+    Bytes(Vec<u8>),
+    /// One entry, which is encoded when it is written.
+    Entry(Box<dyn Entry>),
+}
+
+/// A message of any type.
+trait Entry: Debug + Send + Sync {
+    fn encode(&self, image: Image) -> Result<Vec<u8>, WriteError>;
+}
+
+impl<M: Message + Debug> Entry for M {
+    fn encode(&self, image: Image) -> Result<Vec<u8>, WriteError> {
+        let mut bytes = image.framing().header();
+        append(&mut bytes, image, self)?;
+        Ok(bytes)
+    }
 }
 
 impl Held {
@@ -26,9 +55,29 @@ impl Held {
         contents: Vec<u8>,
         sink: &dyn ImageSink,
     ) -> Result<(), WriteError> {
+        let bytes = contents.len();
+        self.add((image, Contents::Bytes(contents)), bytes, sink)
+    }
+
+    /// Adds an image of one entry.
+    pub fn put_entry(
+        &self,
+        image: Image,
+        message: impl Message + Debug + 'static,
+        sink: &dyn ImageSink,
+    ) -> Result<(), WriteError> {
+        self.add((image, Contents::Entry(Box::new(message))), MESSAGE, sink)
+    }
+
+    fn add(
+        &self,
+        held: (Image, Contents),
+        bytes: usize,
+        sink: &dyn ImageSink,
+    ) -> Result<(), WriteError> {
         let mut images = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        images.bytes += contents.len();
-        images.list.push((image, contents));
+        images.bytes += bytes;
+        images.list.push(held);
         match images.bytes > MOST {
             true => images.write(sink),
             false => Ok(()),
@@ -46,7 +95,11 @@ impl Images {
     fn write(&mut self, sink: &dyn ImageSink) -> Result<(), WriteError> {
         self.bytes = 0;
         for (image, contents) in self.list.drain(..) {
-            sink.create(image)?.write_all_at(&contents, 0)?;
+            let bytes = match contents {
+                Contents::Bytes(bytes) => bytes,
+                Contents::Entry(message) => message.encode(image)?,
+            };
+            sink.create(image)?.write_all_at(&bytes, 0)?;
         }
         Ok(())
     }

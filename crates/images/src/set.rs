@@ -1,5 +1,7 @@
 //! An image set that is being written, up to its inventory.
 
+use std::fmt::Debug;
+
 use prost::Message;
 
 use crate::framing::Framing;
@@ -89,6 +91,20 @@ impl<S: ImageSink> ImageSet<S> {
         let mut writer = self.entries(image)?;
         writer.entry(message)?;
         writer.finish()
+    }
+
+    /// As [`ImageSet::one`]; the message is encoded when the set is finished, or earlier where many
+    /// images are held back.
+    ///
+    /// # Errors
+    /// As [`ImageSet::entries`], or when writing fails.
+    pub fn one_later(
+        &self,
+        image: Image,
+        message: impl Message + Debug + 'static,
+    ) -> Result<(), WriteError> {
+        let image = self.entries(image)?.image();
+        self.held.put_entry(image, message, &self.sink)
     }
 
     /// Makes a raw image: pages, or another program's output.

@@ -31,6 +31,7 @@ mod shared;
 pub mod sockio;
 pub mod sockopt;
 pub mod system_v;
+pub mod task_iter;
 pub mod thread_area;
 pub mod tty;
 pub mod tun;

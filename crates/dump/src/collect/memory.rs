@@ -88,7 +88,7 @@ impl<'p, 's, S: ImageSink> Memory<'p, 's, S> {
 
 /// Copies memory in the order in which it is asked for.
 pub enum Copier<'scope> {
-    /// When it is waited for: one task has nothing to be copied beside.
+    /// When it is waited for: one small task has nothing to be copied beside.
     Here {
         /// What copies.
         memory: Box<dyn CopyMemory + 'scope>,
@@ -128,7 +128,7 @@ impl<S: ImageSink> CopyMemory for Memory<'_, '_, S> {
 }
 
 impl<'scope> Copier<'scope> {
-    /// Copies `memory`; in a thread where there are `several` tasks.
+    /// Copies `memory`; in a thread where there are `several` tasks, or one with many threads.
     pub fn start(
         scope: &'scope Scope<'scope, '_>,
         mut memory: Box<dyn CopyMemory + 'scope>,

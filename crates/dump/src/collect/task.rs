@@ -1,5 +1,7 @@
 //! Collecting one task: which of its parts comes when.
 
+use std::collections::HashMap;
+
 use commensal_abi::TaskInfo;
 use commensal_cured::Cured;
 use commensal_images::messages::FsEntry;
@@ -47,7 +49,7 @@ impl<S: ImageSink> Collector<'_, '_, S> {
         let copied = copier.wait()?;
         self.count(&copied);
         let fd_size = self.restores_table(pid).then(|| threads[0].fd_size());
-        let (cured, inside) = ask(task, &leader.timer_ids(), fd_size)?;
+        let (cured, inside) = ask(task, &leader.timer_ids(), fd_size, self.records.of(pid))?;
         self.descriptors(pid, inside.open.as_deref())?;
 
         self.mm(&copied, &stat, &inside.task)?;
@@ -131,11 +133,17 @@ impl<S: ImageSink> Collector<'_, '_, S> {
     ) -> Result<()> {
         let task = leader.complete(&inside.task, &inside.timers)?;
         let mut cores = Vec::new();
+        // Of threads whose groups are known to be the same.
+        let mut sets = HashMap::new();
         for thread in threads {
-            let info = inside.of(thread.tid)?;
-            let mut core = thread.complete(info, self.security)?;
+            let known = inside.of(thread.tid)?;
+            let mut core = thread.complete(&known.info, self.security)?;
             if let Some(cgroups) = &mut self.cgroups {
-                core.core.cg_set = Some(cgroups.set_of(pid, core.tid)?);
+                core.core.cg_set = Some(match known.groups.and_then(|key| sets.get(&key)) {
+                    Some(set) => *set,
+                    None => cgroups.set_of(pid, core.tid)?,
+                });
+                sets.extend(known.groups.zip(core.core.cg_set));
             }
             cores.push(core);
         }
@@ -144,7 +152,7 @@ impl<S: ImageSink> Collector<'_, '_, S> {
         let mut task = Some(task);
         for core in cores {
             let image = self.pids.thread(pid, core.tid)?.core();
-            self.set.one(image, &core.into_entry(task.take()))?;
+            self.set.one_later(image, core.into_entry(task.take()))?;
         }
         Ok(())
     }

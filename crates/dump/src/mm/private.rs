@@ -1,5 +1,6 @@
 //! A task's own pages: which matter.
 
+use std::cell::RefCell;
 use std::sync::OnceLock;
 
 use commensal_images::ImageSink;
@@ -95,6 +96,8 @@ pub(super) struct Scanner<'t> {
     tracker: Option<&'t Tracker>,
     /// Whether tracked pages are write-protected while they are found.
     protect: bool,
+    /// What a call gives, in room that is used again.
+    regions: RefCell<Vec<Region>>,
 }
 
 impl<'t> Scanner<'t> {
@@ -105,6 +108,7 @@ impl<'t> Scanner<'t> {
             pagemap,
             tracker,
             protect: false,
+            regions: RefCell::new(vec![Region::default(); REGIONS]),
         })
     }
 
@@ -165,7 +169,7 @@ impl<'t> Scanner<'t> {
         query: &Query,
         mut each: impl FnMut(&Region) -> Result<()>,
     ) -> Result<()> {
-        let mut regions = [Region::default(); REGIONS];
+        let mut regions = self.regions.borrow_mut();
         let mut left = range;
         while !left.is_empty() {
             let scan = self.pagemap.scan(left, query, &mut regions)?;

@@ -1,0 +1,162 @@
+//! Where the fields of the kernel's structures are: its BTF
+//! (Documentation/bpf/btf.rst), as much of it as that takes.
+
+/// A header of 24 bytes, then types and strings.
+const MAGIC: u16 = 0xEB9F;
+const HEADER_LEN: usize = 24;
+
+const KIND_INT: u32 = 1;
+const KIND_ARRAY: u32 = 3;
+const KIND_STRUCT: u32 = 4;
+const KIND_UNION: u32 = 5;
+const KIND_ENUM: u32 = 6;
+const KIND_TYPEDEF: u32 = 8;
+const KIND_RESTRICT: u32 = 11;
+const KIND_FUNC: u32 = 12;
+const KIND_FUNC_PROTO: u32 = 13;
+const KIND_VAR: u32 = 14;
+const KIND_DATASEC: u32 = 15;
+const KIND_DECL_TAG: u32 = 17;
+const KIND_ENUM64: u32 = 19;
+
+/// Type information that was looked through once.
+pub struct Btf<'b> {
+    types: &'b [u8],
+    strings: &'b [u8],
+    /// Where each type begins in `types`; ids count from 1.
+    places: Vec<u32>,
+}
+
+/// A type's first twelve bytes.
+#[derive(Clone, Copy)]
+struct Type {
+    name: u32,
+    info: u32,
+    /// Its size in bytes, or the type it refers to.
+    size_or_type: u32,
+}
+
+impl Type {
+    fn kind(self) -> u32 {
+        self.info >> 24 & 0x1f
+    }
+
+    fn members(self) -> usize {
+        (self.info & 0xffff) as usize
+    }
+
+    /// Bytes behind the first twelve.
+    fn rest(self) -> Option<usize> {
+        Some(match self.kind() {
+            KIND_INT | KIND_VAR | KIND_DECL_TAG => 4,
+            KIND_ARRAY => 12,
+            KIND_STRUCT | KIND_UNION | KIND_DATASEC | KIND_ENUM64 => 12 * self.members(),
+            KIND_ENUM | KIND_FUNC_PROTO => 8 * self.members(),
+            1..=19 => 0,
+            _ => return None,
+        })
+    }
+}
+
+impl<'b> Btf<'b> {
+    /// Looks through it; `None` where it is not as it should be, or newer.
+    pub fn parse(bytes: &'b [u8]) -> Option<Self> {
+        let word = |at| word(bytes, at).map(|word| word as usize);
+        let magic = u16::from_le_bytes(*bytes.first_chunk()?);
+        if magic != MAGIC || bytes.len() < HEADER_LEN {
+            return None;
+        }
+        let body = bytes.get(word(4)?..)?;
+        let types = body.get(word(8)?..)?.get(..word(12)?)?;
+        let strings = body.get(word(16)?..)?.get(..word(20)?)?;
+        let mut btf = Self {
+            types,
+            strings,
+            places: Vec::new(),
+        };
+        let mut at = 0;
+        while at < types.len() {
+            btf.places.push(at as u32);
+            at += 12 + btf.at(at)?.rest()?;
+        }
+        Some(btf)
+    }
+
+    /// The id of a function.
+    pub fn function(&self, name: &str) -> Option<u32> {
+        self.named(KIND_FUNC, name).map(|(id, _)| id)
+    }
+
+    /// Where a field of a structure begins, in bytes.
+    pub fn field(&self, structure: &str, field: &str) -> Option<i16> {
+        let (_, at) = self.named(KIND_STRUCT, structure)?;
+        let bits = self.bits(at, field)?;
+        (bits % 8 == 0).then_some(())?;
+        i16::try_from(bits / 8).ok()
+    }
+
+    /// Where a member begins in the structure at `at`, in bits; also one of a
+    /// nameless structure inside of it.
+    fn bits(&self, at: usize, field: &str) -> Option<u32> {
+        let structure = self.at(at)?;
+        (0..structure.members()).find_map(|n| {
+            let member = at + 12 + 12 * n;
+            let name = word(self.types, member)?;
+            let id = word(self.types, member + 4)?;
+            let offset = word(self.types, member + 8)?;
+            // With the flag, the upper byte is the size of a bit field.
+            let offset = match structure.info >> 31 {
+                0 => offset,
+                _ => offset & 0xff_ffff,
+            };
+            if name != 0 {
+                return (self.name(name)? == field.as_bytes()).then_some(offset);
+            }
+            let inner = self.place_of(id)?;
+            let inner = self.bits(inner, field)?;
+            Some(offset + inner)
+        })
+    }
+
+    /// Where the structure or union begins that a type is.
+    fn place_of(&self, mut id: u32) -> Option<usize> {
+        // A few qualifiers may come first; more than that is a loop.
+        for _ in 0..8 {
+            let at = *self.places.get((id as usize).checked_sub(1)?)? as usize;
+            let found = self.at(at)?;
+            match found.kind() {
+                KIND_STRUCT | KIND_UNION => return Some(at),
+                KIND_TYPEDEF..=KIND_RESTRICT => id = found.size_or_type,
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    fn named(&self, kind: u32, name: &str) -> Option<(u32, usize)> {
+        let mut types = self.places.iter().zip(1..);
+        types.find_map(|(&at, id)| {
+            let found = self.at(at as usize)?;
+            let it_is = found.kind() == kind && self.name(found.name)? == name.as_bytes();
+            it_is.then_some((id, at as usize))
+        })
+    }
+
+    fn name(&self, at: u32) -> Option<&'b [u8]> {
+        let string = self.strings.get(at as usize..)?;
+        string.split(|&byte| byte == 0).next()
+    }
+
+    fn at(&self, at: usize) -> Option<Type> {
+        Some(Type {
+            name: word(self.types, at)?,
+            info: word(self.types, at + 4)?,
+            size_or_type: word(self.types, at + 8)?,
+        })
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    let word = bytes.get(at..)?.first_chunk()?;
+    Some(u32::from_le_bytes(*word))
+}

@@ -1,0 +1,54 @@
+//! The kernel's records of threads against what the threads were told.
+
+use std::sync::mpsc::channel;
+
+use super::*;
+
+/// prctl(2) with these gives what the kernel has written down.
+const PR_GET_TID_ADDRESS: u64 = 40;
+
+fn loaded() -> Option<ThreadReader> {
+    match ThreadReader::load() {
+        Ok(reader) => Some(reader),
+        // No right, or no type information: the dump asks the threads themselves then.
+        Err(error) if [Errno::PERM, Errno::NOENT].contains(&error.errno) => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn tid_address() -> u64 {
+    let mut address = 0u64;
+    let args = [PR_GET_TID_ADDRESS, &raw mut address as u64, 0, 0, 0, 0];
+    // SAFETY: the call writes eight bytes to `address`.
+    unsafe { raw::syscall(linux_raw_sys::general::__NR_prctl, args) }.unwrap();
+    address
+}
+
+#[test]
+fn every_thread_has_a_record_and_no_other() {
+    let Some(reader) = loaded() else { return };
+    let own = Pid::new(std::process::id() as i32).unwrap();
+    let threads = reader.of(own).unwrap();
+    let (sender, receiver) = channel();
+    let (go_on, wait) = channel::<()>();
+    let thread = std::thread::spawn(move || {
+        let tid = rustix::thread::gettid().as_raw_nonzero().get();
+        sender.send((tid, tid_address())).unwrap();
+        let _ = wait.recv();
+    });
+    let (tid, address) = receiver.recv().unwrap();
+    let records = threads.read().unwrap();
+    drop(go_on);
+    thread.join().unwrap();
+    let mut found: Vec<i32> = records.iter().map(|record| record.tid).collect();
+    found.sort_unstable();
+    assert!(
+        found.contains(&own.get()) && found.contains(&tid),
+        "{found:?}"
+    );
+    let record = records.iter().find(|record| record.tid == tid).unwrap();
+    assert_eq!(record.tid_address, address);
+    // Rust gives each thread an alternate stack for its overflows.
+    assert!(record.altstack_size > 0 && record.altstack_sp > 0);
+    assert_eq!((record.pdeath_sig, record.altstack_flags), (0, 0));
+}
