@@ -109,6 +109,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         }
         files.foresee_descriptors(prepared.mappings.keys().copied());
         let objects = Ids::new()?;
+        let running: Vec<Pid> = prepared.mappings.keys().copied().collect();
         Ok(Self {
             set,
             layout: Layout::of_this_processor(),
@@ -116,7 +117,8 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             own_ids: objects.own().clone(),
             objects,
             root,
-            running: prepared.mappings.keys().copied().collect(),
+            records: Records::prepare(&running),
+            running,
             root_ids: TaskKobjIdsEntry::default(),
             cgroups: prepared.cgroups.take(),
             ids: HashMap::new(),
@@ -125,7 +127,6 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             mapped_files,
             pages,
             filters: Filters::default(),
-            records: Records::prepare(prepared.mappings.keys().copied()),
             nodes: Vec::new(),
             segments: None,
             own_mounts: None,
@@ -142,7 +143,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
 
     /// Whether a task has so many threads that looking at them takes longer than starting one.
     pub fn has_many_threads(&self) -> bool {
-        self.records.is_some()
+        self.records.has_threads()
     }
 
     /// Begins with the tree that stands still, whose memory is copied from here on.

@@ -5,7 +5,7 @@ use commensal_cured::Cured;
 use commensal_daemonized::{Daemonized, Descriptor, Questions};
 use commensal_infected::Infected;
 use commensal_seized::Seized;
-use commensal_sys::task_iter::Threads;
+use commensal_sys::task_iter::{Records, ThreadRecord};
 use commensal_sys::{Errno, Tid};
 
 use crate::Result;
@@ -53,7 +53,7 @@ pub fn ask(
     task: Seized,
     timer_ids: &[i32],
     fd_size: Option<u32>,
-    records: Option<&Threads>,
+    records: Option<&Records<ThreadRecord>>,
 ) -> Result<(Cured, Inside)> {
     let leader = task.pid().leader();
     let infected = Infected::infect(task)?;

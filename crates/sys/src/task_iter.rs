@@ -1,15 +1,18 @@
-//! What the kernel knows of every thread of a task, in one read: a BPF task
-//! iterator (Documentation/bpf/bpf_iterators.rst; per task since Linux 6.1).
+//! What the kernel knows of every thread, or every descriptor, of a task, in
+//! one read: BPF iterators (Documentation/bpf/bpf_iterators.rst; per task since
+//! Linux 6.1).
 //!
 //! Some of a thread's state only the thread itself can ask for, by a system
-//! call that has to be made in it. Of a task with hundreds of threads, the
+//! call that has to be made in it; and which of a thousand descriptors are the
+//! same description takes as many thousand comparisons. Of a large task, the
 //! kernel's own records are read instead: a small program visits each
-//! `task_struct` and copies a few of its fields. Where they are, the kernel
-//! says in its type information (`/sys/kernel/btf/vmlinux`).
+//! `task_struct`, or `file`, and copies a few of its fields. Where they are,
+//! the kernel says in its type information (`/sys/kernel/btf/vmlinux`).
 
 mod btf;
 mod program;
 
+use core::marker::PhantomData;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use linux_raw_sys::general::__NR_bpf;
@@ -109,11 +112,66 @@ struct IterAttr {
     flags: u32,
 }
 
-/// A program in the kernel that copies the records of threads.
-#[derive(Debug)]
-pub struct ThreadReader(OwnedFd);
+/// What the kernel has written down of one descriptor.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
+#[repr(C)]
+pub struct FileRecord {
+    /// Stands for its open file description: descriptors with the same number
+    /// are duplicates of each other (`struct file`).
+    pub description: u64,
+    /// The descriptor's number.
+    pub fd: u32,
+    /// Keeps the size a multiple of eight.
+    pub reserved: u32,
+}
 
-impl ThreadReader {
+/// What a record is of.
+pub trait Record: FromBytes + Default + sealed::Visited {}
+
+impl Record for ThreadRecord {}
+impl Record for FileRecord {}
+
+mod sealed {
+    use super::btf::Btf;
+
+    /// What the kernel visits.
+    pub trait Visited {
+        /// The kernel's function that a program takes part in.
+        const ITERATION: &str;
+
+        /// Whether all threads of a task are visited, or the first one's own.
+        const ALL_THREADS: bool;
+
+        /// The program that copies a record.
+        fn program(btf: &Btf<'_>) -> Option<Vec<u64>>;
+    }
+}
+
+impl sealed::Visited for ThreadRecord {
+    const ITERATION: &str = "bpf_iter_task";
+    const ALL_THREADS: bool = true;
+
+    fn program(btf: &Btf<'_>) -> Option<Vec<u64>> {
+        Some(program::threads(&program::Places::find(btf)?))
+    }
+}
+
+impl sealed::Visited for FileRecord {
+    const ITERATION: &str = "bpf_iter_task_file";
+    const ALL_THREADS: bool = false;
+
+    fn program(_: &Btf<'_>) -> Option<Vec<u64>> {
+        Some(program::files())
+    }
+}
+
+/// A program in the kernel that copies records.
+#[derive(Debug)]
+pub struct Reader<R>(OwnedFd, PhantomData<R>);
+
+impl<R: Record> Reader<R> {
     /// Loads the program.
     ///
     /// # Errors
@@ -133,23 +191,23 @@ impl ThreadReader {
             Error::new("read of BTF", 0, errno)
         })?;
         let missing = || Error::new("search in BTF", 0, Errno::NOENT);
-        let found = Btf::parse(&bytes).and_then(|btf| {
-            let instructions = program::assemble(&program::Places::find(&btf)?);
-            Some((instructions, btf.function("bpf_iter_task")?))
-        });
+        let found = Btf::parse(&bytes)
+            .and_then(|btf| Some((R::program(&btf)?, btf.function(R::ITERATION)?)));
         let (instructions, function) = found.ok_or_else(missing)?;
-        load(&instructions, function).map(Self)
+        Ok(Self(load(&instructions, function)?, PhantomData))
     }
 
-    /// Directs the program at the threads of one task.
+    /// Directs the program at one task.
     ///
     /// # Errors
     ///
     /// ESRCH when the task is gone; EINVAL before Linux 6.1.
-    pub fn of(&self, pid: Pid) -> Result<Threads> {
+    pub fn of(&self, pid: Pid) -> Result<Records<R>> {
+        let id = pid.get() as u32;
+        let (tid, task) = if R::ALL_THREADS { (0, id) } else { (id, 0) };
         let info = TaskInfo {
-            tid: 0,
-            pid: pid.get() as u32,
+            tid,
+            pid: task,
             pid_fd: 0,
             _pad: 0,
         };
@@ -169,24 +227,29 @@ impl ThreadReader {
         let link = link.map_err(|errno| Error::new("BPF_LINK_CREATE", pid.get(), errno))?;
         // SAFETY: the call gave a new descriptor, which nobody else has.
         let link = unsafe { OwnedFd::from_raw_fd(link as i32) };
-        Ok(Threads { pid, link })
+        Ok(Records {
+            pid,
+            link,
+            of: PhantomData,
+        })
     }
 }
 
-/// The threads of one task, to be read at any time.
+/// The records of one task, to be read at any time.
 #[derive(Debug)]
-pub struct Threads {
+pub struct Records<R> {
     pid: Pid,
     link: OwnedFd,
+    of: PhantomData<R>,
 }
 
-impl Threads {
-    /// The records of all threads that there are.
+impl<R: Record> Records<R> {
+    /// All records that there are.
     ///
     /// # Errors
     ///
     /// ENOMEM; there are no records of a task that is gone.
-    pub fn read(&self) -> Result<Vec<ThreadRecord>> {
+    pub fn read(&self) -> Result<Vec<R>> {
         let failed = |call| move |errno| Error::new(call, self.pid.get(), errno);
         let attr = IterAttr {
             link_fd: self.link.as_raw_fd() as u32,
@@ -209,8 +272,8 @@ impl Threads {
             }
         }
         Ok(bytes
-            .chunks_exact(size_of::<ThreadRecord>())
-            .map(|record| ThreadRecord::read_from_bytes(record).expect("its own size"))
+            .chunks_exact(size_of::<R>())
+            .map(|record| R::read_from_bytes(record).expect("its own size"))
             .collect())
     }
 }

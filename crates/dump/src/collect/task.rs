@@ -49,7 +49,12 @@ impl<S: ImageSink> Collector<'_, '_, S> {
         let copied = copier.wait()?;
         self.count(&copied);
         let fd_size = self.restores_table(pid).then(|| threads[0].fd_size());
-        let (cured, inside) = ask(task, &leader.timer_ids(), fd_size, self.records.of(pid))?;
+        let (cured, inside) = ask(
+            task,
+            &leader.timer_ids(),
+            fd_size,
+            self.records.threads(pid),
+        )?;
         self.descriptors(pid, inside.open.as_deref())?;
 
         self.mm(&copied, &stat, &inside.task)?;
@@ -79,6 +84,7 @@ impl<S: ImageSink> Collector<'_, '_, S> {
             task: &PidFd::open(pid)?,
             files_id,
             open,
+            descriptions: &self.records.descriptions(pid),
         })
     }
 

@@ -4,7 +4,7 @@ use commensal_images::{Image, ImageSet, ImageSink, SinkFile, WriteError};
 use commensal_sys::pidfd::PidFd;
 use commensal_sys::{Errno, Pid};
 
-use super::{FilesDump, Images, Pass, own_pid, table};
+use super::{FilesDump, Images, OpenFile, Pass, own_pid, table};
 use crate::pidns::Pids;
 use crate::{Error, Options, Refusal, Result};
 
@@ -57,7 +57,8 @@ fn check_task(pid: Pid, dump: &mut FilesDump<'_>, refusals: &mut Vec<Refusal>) -
     };
     for fd in table::numbers(pid)? {
         let one = table::FdFlags { fd, cloexec: false };
-        collect(dump.descriptor(&task, one), refusals)?;
+        let file = OpenFile::of_task(&task, one.fd, &dump.pids);
+        collect(file.and_then(|file| dump.descriptor(&file, one)), refusals)?;
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! The text of `/proc/PID/fdinfo/FD` (proc_pid_fdinfo(5)).
 
-use std::fs;
+use std::io;
 use std::str::FromStr;
 
-use crate::{Error, Result};
+use crate::{Error, Result, proc};
 
 /// The lines of one fdinfo file. They are written by the kernel; no name that
 /// a program chooses is in them.
@@ -20,7 +20,13 @@ impl FdInfo {
     ///
     /// [`Error::Proc`] when it cannot be read.
     pub fn read(path: String) -> Result<Self> {
-        match fs::read_to_string(&path) {
+        let text = proc::whole(&path)
+            .map_err(io::Error::from)
+            .and_then(|text| {
+                String::from_utf8(text)
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+            });
+        match text {
             Ok(text) => Ok(Self { path, text }),
             Err(source) => Err(Error::Proc { path, source }),
         }

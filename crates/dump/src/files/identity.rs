@@ -3,7 +3,9 @@
 //! Descriptors that were duplicated (dup(2), fork(2), SCM_RIGHTS) share offset and flags and must
 //! share them after the restore, so they get one id. Two can only be the same where they agree in
 //! what never changes of a description: its inode and its access mode. Among those kcmp(2)
-//! gives a total order, so that one of `n` is found with about `log2(n)` calls.
+//! gives a total order, so that one of `n` is found with about `log2(n)` calls. Where the kernel has
+//! told what stands for each description of a tree's tables ([`OpenFile::description`]), only those
+//! that come from elsewhere, such as a socket's queue, are compared.
 
 use std::collections::HashMap;
 
@@ -39,7 +41,11 @@ pub enum Identity {
 /// The ids of all files of a tree.
 #[derive(Debug, Default)]
 pub struct Identities {
-    /// Per key, the descriptions in kcmp's order.
+    /// By what the kernel has for them.
+    told: HashMap<u64, u32>,
+    /// Per key, those of them that were not compared with each other.
+    told_of: HashMap<Key, Vec<Seen>>,
+    /// Per key, the other descriptions in kcmp's order.
     seen: HashMap<Key, Vec<Seen>>,
     last: u32,
 }
@@ -62,23 +68,44 @@ impl Identities {
             ino: file.stat.ino,
             access_mode: file.access_mode(),
         };
+        if let Some(id) = file.description.and_then(|told| self.told.get(&told)) {
+            return Ok(Identity::Known(*id));
+        }
         let candidates = self.seen.entry(key).or_default();
-        let position = search(candidates, file.at)?;
-        match position {
-            Ok(index) => Ok(Identity::Known(candidates[index].id)),
-            Err(index) => {
-                self.last += 1;
-                candidates.insert(
-                    index,
-                    Seen {
-                        at: file.at,
-                        id: self.last,
-                    },
-                );
-                Ok(Identity::New(self.last))
+        let position = match search(candidates, file.at)? {
+            Ok(index) => return Ok(Identity::Known(candidates[index].id)),
+            Err(index) => index,
+        };
+        let told_of = self.told_of.entry(key).or_default();
+        if file.description.is_none()
+            && let Some(known) = find(told_of, file.at)?
+        {
+            return Ok(Identity::Known(known.id));
+        }
+        self.last += 1;
+        let seen = Seen {
+            at: file.at,
+            id: self.last,
+        };
+        match file.description {
+            Some(told) => {
+                self.told.insert(told, seen.id);
+                told_of.push(seen);
             }
+            None => candidates.insert(position, seen),
+        }
+        Ok(Identity::New(seen.id))
+    }
+}
+
+/// The one that is the same, where there is one.
+fn find(candidates: &[Seen], at: TaskFd) -> Result<Option<&Seen>> {
+    for seen in candidates {
+        if kcmp::files(seen.at, at)?.is_eq() {
+            return Ok(Some(seen));
         }
     }
+    Ok(None)
 }
 
 /// A binary search whose comparison can fail: where it is, or where it belongs.
@@ -112,6 +139,25 @@ mod tests {
             &crate::pidns::Pids::OURS,
         )
         .unwrap()
+    }
+
+    #[test]
+    fn what_the_kernel_tells_and_what_is_compared_go_together() {
+        let mut identities = Identities::default();
+        let file = File::open("/dev/null").unwrap();
+        let other = File::open("/dev/null").unwrap();
+        let told = |file: &File, description| {
+            let mut file = open(file);
+            file.description = Some(description);
+            file
+        };
+        let mut resolve = |file: &OpenFile| identities.resolve(file).unwrap();
+        assert_eq!(resolve(&open(&other)), Identity::New(1));
+        assert_eq!(resolve(&told(&file, 7)), Identity::New(2));
+        assert_eq!(resolve(&told(&file, 7)), Identity::Known(2));
+        // Each was seen in the other way.
+        assert_eq!(resolve(&open(&file)), Identity::Known(2));
+        assert_eq!(resolve(&told(&other, 8)), Identity::Known(1));
     }
 
     #[test]

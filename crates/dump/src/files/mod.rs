@@ -60,7 +60,7 @@ pub(crate) use kind::MemoryDevices;
 pub use link_remap::Links;
 pub use open_file::{OpenFile, own_pid};
 pub use stat::Stat;
-pub use table::{FdFlags, Table};
+pub use table::{FdFlags, Table, numbers};
 pub use tty::{Drained, UnreadData};
 pub use tun::{
     Device as TunDevice, Devices as TunDevices, USUAL_SEND_BUFFER as USUAL_TUN_SEND_BUFFER,

@@ -33,6 +33,8 @@ pub struct OpenFile {
     pub owner: FownEntry,
     /// Whether it stands for its path alone: no description of a task is behind it.
     pub is_path: bool,
+    /// The same for all descriptors of its description, where the kernel tells.
+    pub description: Option<u64>,
     fd: OwnedFd,
 }
 
@@ -111,6 +113,7 @@ impl OpenFile {
             flags: 0,
             owner: FownEntry::default(),
             is_path: false,
+            description: None,
             fd,
         })
     }
@@ -137,6 +140,7 @@ impl OpenFile {
             flags: self.flags,
             owner: self.owner.clone(),
             is_path: self.is_path,
+            description: self.description,
             fd,
         })
     }

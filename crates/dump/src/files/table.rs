@@ -1,5 +1,6 @@
 //! One descriptor table: which numbers are open, and `fdinfo-N.img`.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -36,6 +37,8 @@ pub struct Table<'t> {
     pub files_id: u32,
     /// What is open in it, where the task was asked from inside; read from /proc where not.
     pub open: Option<&'t [FdFlags]>,
+    /// What the kernel has for the description behind each number, where that is known.
+    pub descriptions: &'t HashMap<i32, u64>,
 }
 
 /// A descriptor that was written.
@@ -69,7 +72,9 @@ impl FilesDump<'_> {
         };
         let mut entries = Vec::with_capacity(open.len());
         for one in open {
-            entries.push(self.descriptor(table.task, *one)?);
+            let mut file = OpenFile::of_task(table.task, one.fd, &self.pids)?;
+            file.description = table.descriptions.get(&one.fd).copied();
+            entries.push(self.descriptor(&file, *one)?);
         }
         Ok(self.images.table(table.files_id, &entries)?)
     }
@@ -81,11 +86,10 @@ impl FilesDump<'_> {
         self.held.iter().find(of).map(|held| held.id)
     }
 
-    /// Writes one descriptor of a task.
-    pub(super) fn descriptor(&mut self, task: &PidFd, one: FdFlags) -> Result<FdinfoEntry> {
-        let file = OpenFile::of_task(task, one.fd, &self.pids)?;
-        let (fd_type, id) = self.dump(&file)?;
-        super::locks::note(&file, id, self)?;
+    /// Writes one descriptor of a task, which is `file`.
+    pub(super) fn descriptor(&mut self, file: &OpenFile, one: FdFlags) -> Result<FdinfoEntry> {
+        let (fd_type, id) = self.dump(file)?;
+        super::locks::note(file, id, self)?;
         self.held.push(Held {
             at: file.at,
             dev: file.stat.dev,

@@ -42,7 +42,7 @@ pub fn read(pid: Pid, name: &str) -> Result<Vec<u8>> {
 
 /// Reads a file without asking for its size, which /proc does not know: most
 /// of its files come in two calls then, instead of eight.
-fn whole(path: &str) -> Result<Vec<u8>, Errno> {
+pub(crate) fn whole(path: &str) -> Result<Vec<u8>, Errno> {
     const ROOM: usize = 16 << 10;
     let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let mut text = Vec::with_capacity(ROOM);

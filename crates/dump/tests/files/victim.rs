@@ -1,5 +1,6 @@
 //! A process that waits, with descriptors of the test's making.
 
+use std::collections::HashMap;
 use std::io::{PipeWriter, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -113,6 +114,7 @@ pub fn dump_and_then(
     for (n, pid) in pids.iter().enumerate() {
         let task = PidFd::open(*pid).unwrap();
         files.table(&Table {
+            descriptions: &HashMap::new(),
             task: &task,
             files_id: n as u32 + 1,
             open: None,

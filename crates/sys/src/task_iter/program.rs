@@ -1,13 +1,13 @@
-//! The program that the kernel runs for each thread, as instructions
+//! The programs that the kernel runs for each thread or descriptor, as instructions
 //! (Documentation/bpf/standardization/instruction-set.rst).
 
 use core::mem::offset_of;
 
-use super::ThreadRecord;
 use super::btf::Btf;
+use super::{FileRecord, ThreadRecord};
 
 /// Only a program under a licence that goes with the kernel's may write its
-/// output. This one, and no other part of ours, is under either.
+/// output. These two, and no other part of ours, are under either.
 pub const LICENSE: &core::ffi::CStr = c"Dual MIT/GPL";
 
 /// `BPF_FUNC_seq_write` (include/uapi/linux/bpf.h).
@@ -75,45 +75,75 @@ impl Places {
     }
 }
 
-/// The program: `bpf_iter__task` holds a pointer to the iteration's
-/// `bpf_iter_meta`, which begins with one to its output, and then one to the
-/// task, or null at the end.
-pub fn assemble(places: &Places) -> Vec<u64> {
+/// Copies a thread: `bpf_iter__task` holds a pointer to the iteration's
+/// `bpf_iter_meta`, and then one to the task, or null at the end.
+pub fn threads(places: &Places) -> Vec<u64> {
     const LEN: i16 = size_of::<ThreadRecord>() as i16;
-    let in_record = |at: usize| at as i16 - LEN;
-    let mut program = vec![
-        instruction(MOVE, R6, R1, 0, 0),
-        instruction(LOAD_64, R7, R6, 8, 0),
-        // To the end, which is all but the first three.
-        0,
-    ];
+    const TASK: i16 = 8;
+    let mut body = Vec::new();
     for (from, to) in places.words {
-        program.push(instruction(LOAD_64, R1, R7, from, 0));
-        program.push(instruction(STORE_64, R10, R1, in_record(to), 0));
+        body.push(instruction(LOAD_64, R1, R7, from, 0));
+        body.push(instruction(STORE_64, R10, R1, to as i16 - LEN, 0));
     }
     for (from, to) in places.half_words {
-        program.push(instruction(LOAD_32, R1, R7, from, 0));
-        program.push(instruction(STORE_32, R10, R1, in_record(to), 0));
+        body.push(instruction(LOAD_32, R1, R7, from, 0));
+        body.push(instruction(STORE_32, R10, R1, to as i16 - LEN, 0));
     }
-    let securebits = in_record(offset_of!(ThreadRecord, securebits));
-    program.extend([
+    let securebits = offset_of!(ThreadRecord, securebits) as i16 - LEN;
+    body.extend([
         instruction(LOAD_64, R1, R7, places.cred, 0),
         instruction(LOAD_32, R1, R1, places.securebits, 0),
         instruction(STORE_32, R10, R1, securebits, 0),
+    ]);
+    visit(TASK, &body, LEN)
+}
+
+/// Copies a descriptor: in `bpf_iter__task_file` come `bpf_iter_meta`, the
+/// task, the descriptor's number and a pointer to its file.
+pub fn files() -> Vec<u64> {
+    const LEN: i16 = size_of::<FileRecord>() as i16;
+    const FD: i16 = 16;
+    const FILE: i16 = 24;
+    let at = |offset: usize| offset as i16 - LEN;
+    let body = [
+        instruction(
+            STORE_64,
+            R10,
+            R7,
+            at(offset_of!(FileRecord, description)),
+            0,
+        ),
+        instruction(LOAD_32, R1, R6, FD, 0),
+        // The upper half is zero, and with it what is reserved.
+        instruction(STORE_64, R10, R1, at(offset_of!(FileRecord, fd)), 0),
+    ];
+    visit(FILE, &body, LEN)
+}
+
+/// A program that does nothing where the pointer at `object` is null, at the
+/// end of an iteration; else fills the uppermost `len` bytes of its stack by
+/// `body`, with the pointer in r7, and writes them out.
+fn visit(object: i16, body: &[u64], len: i16) -> Vec<u64> {
+    let write = [
+        // `bpf_iter_meta` begins with a pointer to the output.
         instruction(LOAD_64, R1, R6, 0, 0),
         instruction(LOAD_64, R1, R1, 0, 0),
         instruction(MOVE, R2, R10, 0, 0),
-        instruction(ADD_CONSTANT, R2, 0, 0, -i32::from(LEN)),
-        instruction(MOVE_CONSTANT, R3, 0, 0, LEN.into()),
+        instruction(ADD_CONSTANT, R2, 0, 0, -i32::from(len)),
+        instruction(MOVE_CONSTANT, R3, 0, 0, len.into()),
         instruction(CALL, 0, 0, 0, SEQ_WRITE),
-    ]);
-    let over = program.len() as i16 - 3;
-    program[2] = instruction(JUMP_IF_EQUAL, R7, 0, over, 0);
-    program.extend([
+    ];
+    let end = (body.len() + write.len()) as i16;
+    let start = [
+        instruction(MOVE, R6, R1, 0, 0),
+        instruction(LOAD_64, R7, R6, object, 0),
+        instruction(JUMP_IF_EQUAL, R7, 0, end, 0),
+    ];
+    let exit = [
         instruction(MOVE_CONSTANT, R0, 0, 0, 0),
         instruction(EXIT, 0, 0, 0, 0),
-    ]);
-    program
+    ];
+    [&start, body, &write, &exit].concat()
 }
 
 /// `struct bpf_insn`: code, destination and source, offset, constant.

@@ -1,4 +1,4 @@
-//! The kernel's records of threads against what the threads were told.
+//! The kernel's records of threads and descriptors against what they are.
 
 use std::sync::mpsc::channel;
 
@@ -7,8 +7,8 @@ use super::*;
 /// prctl(2) with these gives what the kernel has written down.
 const PR_GET_TID_ADDRESS: u64 = 40;
 
-fn loaded() -> Option<ThreadReader> {
-    match ThreadReader::load() {
+fn loaded<R: Record>() -> Option<Reader<R>> {
+    match Reader::load() {
         Ok(reader) => Some(reader),
         // No right, or no type information: the dump asks the threads themselves then.
         Err(error) if [Errno::PERM, Errno::NOENT].contains(&error.errno) => None,
@@ -26,7 +26,9 @@ fn tid_address() -> u64 {
 
 #[test]
 fn every_thread_has_a_record_and_no_other() {
-    let Some(reader) = loaded() else { return };
+    let Some(reader) = loaded::<ThreadRecord>() else {
+        return;
+    };
     let own = Pid::new(std::process::id() as i32).unwrap();
     let threads = reader.of(own).unwrap();
     let (sender, receiver) = channel();
@@ -51,4 +53,26 @@ fn every_thread_has_a_record_and_no_other() {
     // Rust gives each thread an alternate stack for its overflows.
     assert!(record.altstack_size > 0 && record.altstack_sp > 0);
     assert_eq!((record.pdeath_sig, record.altstack_flags), (0, 0));
+}
+
+#[test]
+fn duplicates_have_the_same_description_and_others_have_not() {
+    let Some(reader) = loaded::<FileRecord>() else {
+        return;
+    };
+    let own = Pid::new(std::process::id() as i32).unwrap();
+    let files = reader.of(own).unwrap();
+    let first = std::fs::File::open("/dev/null").unwrap();
+    let duplicate = first.try_clone().unwrap();
+    let second = std::fs::File::open("/dev/null").unwrap();
+    let records = files.read().unwrap();
+    let description = |file: &std::fs::File| {
+        let fd = file.as_raw_fd() as u32;
+        let mut of = records.iter().filter(|record| record.fd == fd);
+        (of.next().unwrap().description, of.next())
+    };
+    assert_ne!(description(&first).0, 0);
+    assert_eq!(description(&first), description(&duplicate));
+    assert_ne!(description(&first).0, description(&second).0);
+    assert_eq!(description(&second).1, None);
 }
