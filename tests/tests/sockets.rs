@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use commensal_tests::harness::{
-    Dumper, Program, Target, Then, assert_refused, assert_resumes_with, assert_survives,
+    Dumper, Program, Target, Then, assert_refused, assert_resumes_with, assert_survives, paths,
+    process,
 };
 use commensal_tests::judge_or_skip;
 use commensal_tests::sweep::{End, kill_at};
@@ -89,6 +90,40 @@ fn a_connection_to_the_outside_goes_on_after_a_restore() {
     let target = Target::spawn_for_restore(&client(port));
     assert_survives(judge, &target, ESTABLISHED, ESTABLISHED);
     drop(target);
+    assert!(served.join().expect("the server ends by itself") > 0);
+}
+
+/// What CRIU's command line leaves stopped is restored when it is gone, with its connection as it
+/// was.
+#[test]
+fn a_connection_of_a_stopped_tree_goes_on_after_a_restore() {
+    let judge = judge_or_skip!();
+    let (port, served) = echo();
+    let target = Target::spawn_for_restore(&client(port));
+    let images = target.images_dir("images");
+    let dumped = Command::new(paths::commensal())
+        .args([
+            "criu",
+            "dump",
+            "--no-default-config",
+            "--leave-stopped",
+            "-t",
+        ])
+        .arg(target.pid().to_string())
+        .arg("-D")
+        .arg(&images)
+        .args(ESTABLISHED)
+        .output()
+        .expect("the dumper starts");
+    assert!(dumped.status.success(), "the dump failed: {dumped:?}");
+    let state = process::stat(target.pid()).expect("it lives").state;
+    assert_eq!(state, 'T');
+    process::signal(target.pid(), rustix::process::Signal::KILL);
+    target.wait_gone();
+    let restored = judge.restore_with(&images, ESTABLISHED);
+    let restored = restored.unwrap_or_else(|error| panic!("{error}"));
+    target.wait_rounds(3);
+    drop((restored, target));
     assert!(served.join().expect("the server ends by itself") > 0);
 }
 

@@ -6,7 +6,7 @@ use commensal_cured::Cured;
 use commensal_sys::Pid;
 
 use crate::net::Connections;
-use crate::proc::Stat;
+use crate::proc::{Stat, threads};
 use crate::tree::Group;
 use crate::{Result, Then};
 
@@ -53,17 +53,21 @@ fn let_go(mut tasks: Vec<Cured>, then: Then, own_pids: bool) -> Result<()> {
         tasks.reverse();
     }
     let mut first_error = Ok(());
+    let mut stopping = Vec::new();
     for task in tasks {
         let (pid, was_stopped) = (task.pid(), task.task().stop_signal().is_some());
         let gone = match then {
             Then::Resume => {
                 let gone = task.resume();
                 if was_stopped {
-                    wait_for_stop(pid);
+                    wait_for_stop(&[pid]);
                 }
                 gone
             }
-            Then::Stop => task.leave_stopped(),
+            Then::Stop => {
+                stopping.push(pid);
+                task.leave_stopped()
+            }
             Then::Kill => task.kill(),
         };
         if let Err(error) = gone
@@ -73,18 +77,28 @@ fn let_go(mut tasks: Vec<Cured>, then: Then, own_pids: bool) -> Result<()> {
             first_error = Err(error.into());
         }
     }
+    wait_for_stop(&stopping);
     first_error
 }
 
-/// A task that was stopped before we came stops again as soon as it is
-/// scheduled. Its parent, which is let go next, must not find it running.
-fn wait_for_stop(pid: Pid) {
+/// A task that is to be stopped stops as soon as it is scheduled. Its parent, which is let go
+/// next, must not find it running, nor must who waits for the end of the dump.
+fn wait_for_stop(tasks: &[Pid]) {
     const LONGEST: Duration = Duration::from_secs(1);
     let started = Instant::now();
-    while started.elapsed() < LONGEST {
-        match Stat::read(pid) {
-            Ok(stat) if stat.state != b'T' => std::thread::yield_now(),
-            _ => return,
+    for task in tasks {
+        while !is_stopped(*task) && started.elapsed() < LONGEST {
+            std::thread::yield_now();
         }
     }
+}
+
+/// Whether no thread of a task runs on; there is none in one that has ended.
+fn is_stopped(task: Pid) -> bool {
+    let stands = |tid: Pid| Stat::read(tid).is_ok_and(|stat| matches!(stat.state, b'T' | b'Z'));
+    let Ok(threads) = threads(task) else {
+        return true;
+    };
+    let pids = threads.into_iter().filter_map(|tid| Pid::new(tid.get()));
+    pids.into_iter().all(stands)
 }

@@ -164,6 +164,9 @@ pub struct Options {
     pub cpu_info: bool,
     /// Dump a task that has a mapping of uprobes; such probes are not restored.
     pub allow_uprobes: bool,
+    /// With [`Then::Stop`]: the tree's connections wait for a restore, as CRIU leaves them, and not
+    /// for the tree to go on (SIGCONT).
+    pub stop_for_restore: bool,
     /// Dump, with a warning, what the images can hold only in part, instead of refusing it, as
     /// CRIU does: eventfds that count as semaphores or beyond 32 bits, urgent data and the senders
     /// of unread datagrams of unix sockets, watches on symbolic links, multicast groups, exclusive
@@ -230,6 +233,7 @@ impl Default for Options {
             cgroup_yard: None,
             cpu_info: false,
             allow_uprobes: false,
+            stop_for_restore: false,
             accept_loss: false,
             pre_copy: None,
             prev_images: None,

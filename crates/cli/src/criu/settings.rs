@@ -69,6 +69,7 @@ impl Default for Settings {
                 then: Then::Kill,
                 images_dir_may_be_used: true,
                 accept_loss: true,
+                stop_for_restore: true,
                 ..Options::new(".")
             },
             log_file: None,

@@ -21,8 +21,8 @@ pub struct Connections {
     pub(super) changes: Changes,
     lock: Lock,
     method: NetworkLock,
-    /// Whether the tree is to be killed.
-    kill: bool,
+    /// Whether the tree is to go on by a restore alone.
+    for_restore: bool,
     saved: Vec<OpenFile>,
     /// Connections that are still to be saved.
     waiting: Vec<Waiting>,
@@ -40,7 +40,11 @@ impl Connections {
             changes: Changes::default(),
             lock: Lock::default(),
             method: options.network_lock,
-            kill: options.then == Then::Kill,
+            for_restore: match options.then {
+                Then::Resume => false,
+                Then::Stop => options.stop_for_restore,
+                Then::Kill => true,
+            },
             saved: Vec::new(),
             waiting: Vec::new(),
         }
@@ -89,7 +93,7 @@ impl Connections {
         };
         let (info, stream) = tcp::save(&file, &mut self.changes)?;
         entry.state = info.raw_state().into();
-        if self.kill {
+        if self.for_restore {
             self.saved.push(file);
         }
         Ok(Some((entry, stream)))
@@ -97,9 +101,9 @@ impl Connections {
 
     /// Lets the tree go with `let_go`, and its packets with it.
     ///
-    /// A tree that runs on gets its packets before it runs. One that is killed
-    /// gets none until it is restored: `run_id`, the inventory's name of this
-    /// dump, says to the restore which lock to take away. That of a network
+    /// A tree that runs on gets its packets before it runs. One that is killed, or
+    /// left stopped for a restore, gets none until then: `run_id`, the inventory's name
+    /// of this dump, says to the restore which lock to take away. That of a network
     /// namespace of its own is locked as a whole.
     ///
     /// # Errors
@@ -112,7 +116,7 @@ impl Connections {
         own_namespace: bool,
         let_go: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
-        if then != Then::Kill {
+        if then == Then::Resume || !self.for_restore {
             let released = self.lock.release().and_then(|()| self.changes.forget());
             return let_go().and(released);
         }

@@ -3,8 +3,8 @@
 //! Two locks follow one another. While the tree is frozen it is a table of
 //! nftables that belongs to a netlink socket of ours (`NFT_TABLE_F_OWNER`):
 //! the kernel removes it when the socket closes, however we end, so a dumper
-//! that dies cuts nobody off. Once the tree has been killed the lock must
-//! outlast us until the restore: that one has the name and the form in which
+//! that dies cuts nobody off. Once the tree has been killed, or left stopped
+//! for a restore, the lock must outlast us until the restore: that one has the name and the form in which
 //! CRIU's restore looks for it. Where nftables is missing the first lock is a
 //! chain of iptables, which the caretaker removes if we die.
 
