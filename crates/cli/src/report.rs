@@ -216,6 +216,7 @@ fn as_json(pid: Pid, options: &Options, summary: &Summary) -> serde_json::Value 
         "pages_in_parent": summary.pages_in_parent,
         "shared_pages_scanned": summary.shared_pages_scanned,
         "shared_pages_written": summary.shared_pages_written,
+        "own_mounts": summary.own_mounts,
         "bytes_written": summary.bytes_written,
         "freezing_us": micros(summary.freezing),
         "frozen_us": micros(summary.frozen),

@@ -52,6 +52,7 @@ pub use error::{Error, Result};
 pub use external::{External, ParseExternalError};
 pub use hooks::{Cancel, HookError, Hooks};
 pub use mm::precopy::PreCopy;
+pub use mnt::MountChoices;
 pub use options::{CgroupRoot, NetworkLock, Options, PageServerAddress, Then};
 pub use pre_dump::pre_dump;
 pub use refusal::{Place, Refusal};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::{Cancel, CgroupSelection, External, PreCopy};
+use crate::{Cancel, CgroupSelection, External, MountChoices, PreCopy};
 
 /// What happens to the tree once its images are complete.
 ///
@@ -151,6 +151,8 @@ pub struct Options {
 
     /// Things that are not dumped because the restore will provide them.
     pub external: Vec<External>,
+    /// How the mounts of a mount namespace of the tree's own are saved.
+    pub mounts: MountChoices,
     /// Dump which control groups the tasks are in, and those groups.
     pub cgroups: bool,
     /// Groups that are saved with all below them, instead of those that tasks are in.
@@ -227,6 +229,7 @@ impl Default for Options {
             empty_network: false,
             external_unix: false,
             external: Vec::new(),
+            mounts: MountChoices::default(),
             cgroups: true,
             cgroup_roots: Vec::new(),
             cgroup_selection: CgroupSelection::default(),

@@ -10,6 +10,7 @@ mod config;
 mod dedup;
 mod dump;
 mod fallback;
+mod mounts;
 mod parse;
 mod scripts;
 mod settings;

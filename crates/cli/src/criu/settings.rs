@@ -178,21 +178,6 @@ impl Settings {
         Ok(())
     }
 
-    /// `MOUNTPOINT:NAME` or `auto`, for a mount namespace of the tree's own.
-    pub(super) fn check_mount_map(&mut self, value: &OsStr) -> Invalid {
-        match text(value)? {
-            "auto" => Ok(()),
-            map => {
-                let (point, name) = map.split_once(':').ok_or("it is MOUNTPOINT:NAME or auto")?;
-                self.dump.external.push(External::Mount {
-                    point: point.into(),
-                    name: name.into(),
-                });
-                Ok(())
-            }
-        }
-    }
-
     pub(super) fn set_empty_namespace(&mut self, value: &OsStr) -> Invalid {
         match text(value)? {
             "net" => self.dump.empty_network = true,
@@ -236,12 +221,13 @@ impl Settings {
 
     pub(super) fn add_external(&mut self, value: &OsStr) -> Invalid {
         let text = text(value)?;
-        // CRIU takes any text, of which some is for a restore only. Which mounts are external is
-        // not found out by itself: where it must be said, the refusal tells.
-        if text.starts_with("mnt[]")
-            || !["file[", "tty[", "unix[", "net[", "mnt["]
-                .iter()
-                .any(|kind| text.starts_with(kind))
+        if let Some(flags) = text.strip_prefix("mnt[]") {
+            return self.find_mounts(flags);
+        }
+        // CRIU takes any text, of which some is for a restore only.
+        if !["file[", "tty[", "unix[", "net[", "mnt["]
+            .iter()
+            .any(|kind| text.starts_with(kind))
         {
             return Ok(());
         }

@@ -206,12 +206,15 @@ pub static TABLE: &[Row] = &[
         NoArgument,
         Meaning::Value(|_, _| Err("CRIU has removed it; see criu check --extra".into())),
     ),
-    // What the restore cannot find or mount by itself is refused, whatever these say.
-    elsewhere("skip-mnt", Required),
-    elsewhere("enable-fs", Required),
-    value("ext-mount-map", Settings::check_mount_map).short('M'),
-    elsewhere("enable-external-sharing", NoArgument),
-    elsewhere("enable-external-masters", NoArgument),
+    value("skip-mnt", Settings::skip_mount),
+    value("enable-fs", Settings::allow_file_systems),
+    value("ext-mount-map", Settings::add_mount).short('M'),
+    switch("enable-external-sharing", |s, on| {
+        s.dump.mounts.external_sharing = on
+    }),
+    switch("enable-external-masters", |s, on| {
+        s.dump.mounts.external_masters = on
+    }),
     // Dealt with before anything else.
     elsewhere("config", Required),
     elsewhere("no-default-config", NoArgument),

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::time::Duration;
 
-use commensal_dump::{External, NetworkLock, PageServerAddress, Then};
+use commensal_dump::{External, MountChoices, NetworkLock, PageServerAddress, Then};
 use proptest::prelude::*;
 
 use super::parse::{self, Stop};
@@ -134,8 +134,32 @@ fn values_are_read_as_criu_writes_them() {
             },
             External::Unix { inode: 17 },
             External::Unix { inode: 18 },
+            External::Mount {
+                point: "/x".into(),
+                name: "y".into()
+            },
         ]
     );
+}
+
+#[test]
+fn mounts_are_chosen_as_criu_writes_them() {
+    let mounts = |line: &str| settings(line).dump.mounts;
+    assert_eq!(mounts("dump"), MountChoices::default());
+    assert!(mounts("dump --external mnt[]").find_external);
+    assert!(mounts("dump -M auto").find_external);
+    let flags = mounts("dump --external mnt[]:m --enable-external-sharing");
+    assert!(flags.external_masters && flags.external_sharing);
+    assert_eq!(
+        mounts("dump --skip-mnt /a --skip-mnt /b").skip,
+        ["/a", "/b"]
+    );
+    assert_eq!(
+        mounts("dump --enable-fs hugetlbfs,bpf").file_systems,
+        ["hugetlbfs", "bpf"]
+    );
+    let named = settings("dump -M /a:A").dump.external;
+    assert_eq!(named, ["mnt[/a]:A".parse().unwrap()]);
 }
 
 #[test]

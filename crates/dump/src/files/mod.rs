@@ -168,7 +168,7 @@ impl<'s> FilesDump<'s> {
             identities: Identities::default(),
             types: HashMap::new(),
             memory_devices,
-            mounts: Mounts::of(root)?,
+            mounts: mounts::of(root, options)?,
             remaps: remap::Remaps::new(&images)?,
             paths: HashMap::new(),
             foreseen: foreseen::Foreseen::default(),

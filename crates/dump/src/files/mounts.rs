@@ -3,8 +3,9 @@
 use commensal_sys::Pid;
 
 use super::{FilesDump, OpenFile};
-use crate::Result;
 use crate::mnt::Mounts;
+use crate::tree::namespaces::has_own;
+use crate::{Options, Result};
 
 impl FilesDump<'_> {
     /// The mounts of a mount namespace of the tree's own, read anew: the tree stands still.
@@ -14,7 +15,7 @@ impl FilesDump<'_> {
     /// When mountinfo cannot be read.
     pub fn own_mounts(&mut self, root: Pid) -> Result<Option<Mounts>> {
         if self.root.is_own() {
-            self.mounts = Mounts::of_tree(root)?;
+            self.mounts = Mounts::of_tree(root, &self.options.mounts)?;
         }
         Ok(self.root.is_own().then(|| self.mounts.clone()))
     }
@@ -22,6 +23,18 @@ impl FilesDump<'_> {
     /// Whether the tree has the master of a pty.
     pub fn has_pty_master(&self, index: u32) -> bool {
         self.terminals.has_master(index)
+    }
+}
+
+/// The mounts that the tree of `root` sees.
+///
+/// # Errors
+///
+/// When /proc cannot be read.
+pub fn of(root: Pid, options: &Options) -> Result<Mounts> {
+    match has_own(root, "mnt")? {
+        true => Mounts::of_tree(root, &options.mounts),
+        false => Mounts::of(root),
     }
 }
 

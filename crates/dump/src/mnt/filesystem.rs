@@ -2,7 +2,7 @@
 
 use commensal_images::messages::FsType;
 
-use super::Mount;
+use super::{Mount, MountChoices};
 
 /// What a restore needs of a file system that it mounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,19 +40,25 @@ const OTHERS: [(&[u8], FsType); 4] = [
 ];
 
 /// What the images call the file system of a mount.
-pub fn fs_type(mount: &Mount) -> FsType {
+pub fn fs_type(mount: &Mount, choices: &MountChoices) -> FsType {
     let known = KNOWN.iter().map(|&(name, fs_type, _)| (name, fs_type));
     let mut all = known.chain(OTHERS);
+    let other = match choices.allows(&mount.fs_type) {
+        true => FsType::Auto,
+        false => FsType::Unsupported,
+    };
     all.find(|(name, _)| *name == mount.fs_type)
-        .map_or(FsType::Unsupported, |(_, fs_type)| fs_type)
+        .map_or(other, |(_, fs_type)| fs_type)
 }
 
 /// What a restore needs to mount the file system of a mount; `None` where it cannot.
-pub fn contents(mount: &Mount) -> Option<Contents> {
+pub fn contents(mount: &Mount, choices: &MountChoices) -> Option<Contents> {
     let mut known = KNOWN.iter();
-    known
+    let known = known
         .find(|(name, ..)| *name == mount.fs_type)
-        .map(|&(_, _, contents)| contents)
+        .map(|&(_, _, contents)| contents);
+    let unknown = fs_type(mount, choices) == FsType::Auto;
+    known.or_else(|| unknown.then_some(Contents::OfTheKernel))
 }
 
 /// Whether the kernel makes its mounts by itself, and a restore must not.

@@ -4,6 +4,7 @@
 //! - [`Root`]: paths, looked up where the tree would;
 //! - `filesystem`: which file systems a restore can mount;
 //! - `table`: where a restore takes each mount from, and what is refused;
+//! - `external`: mounts that the restore is given;
 //! - `image`: an entry for each mount;
 //! - `contents`, `archive`: what is in the file systems that are mounted anew;
 //! - `clean`: a mount without what lies over and below it.
@@ -11,8 +12,10 @@
 //! What is on the disk is not saved: the restore is given a directory as the root of the tree.
 
 mod archive;
+mod choices;
 mod clean;
 mod contents;
+mod external;
 mod filesystem;
 mod image;
 pub mod mountinfo;
@@ -28,6 +31,7 @@ use rustix::fs::{major, minor};
 
 use crate::tree::namespaces::{has_own, tree_id};
 use crate::{Options, Refusal, Result};
+pub use choices::MountChoices;
 use filesystem::Contents;
 pub use mountinfo::{Mount, Mounts};
 pub use root::Root;
@@ -42,8 +46,8 @@ pub fn check(root: Pid, options: &Options) -> Result<Vec<Refusal>> {
     if !has_own(root, "mnt")? {
         return Ok(Vec::new());
     }
-    let mounts = Mounts::of_tree(root)?;
-    Ok(Table::new(&mounts, options).refusals(root))
+    let mounts = Mounts::of_tree(root, &options.mounts)?;
+    Ok(Table::new(&mounts, options)?.refusals(root))
 }
 
 /// Writes the mounts that the tree of `root` sees, which stands still, and what is in them;
@@ -59,7 +63,7 @@ pub fn dump<S: ImageSink>(
     options: &Options,
     has_master: impl Fn(u32) -> bool,
 ) -> Result<()> {
-    let table = Table::new(mounts, options);
+    let table = Table::new(mounts, options)?;
     let mut refusals = table.refusals(root);
     refusals.extend(table.saved().filter_map(|mount| {
         let pty = table::pty(mount).filter(|pty| !has_master(*pty))?;

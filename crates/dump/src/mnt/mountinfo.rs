@@ -4,7 +4,7 @@ use commensal_sys::Pid;
 use rustix::fs::major;
 use rustix::fs::minor;
 
-use super::Root;
+use super::{MountChoices, Root};
 use crate::tree::namespaces::has_own;
 use crate::{Result, proc};
 
@@ -94,13 +94,15 @@ impl Mounts {
     }
 
     /// The mounts of a mount namespace of the tree's own. Where it has a cgroup namespace, too,
-    /// control groups are mounted whole: what mountinfo tells us of them is told from ours.
+    /// control groups are mounted whole: what mountinfo tells us of them is told from ours. Those that
+    /// the caller wants left out are.
     ///
     /// # Errors
     ///
     /// As [`Mounts::of`].
-    pub fn of_tree(root: Pid) -> Result<Self> {
+    pub fn of_tree(root: Pid, choices: &MountChoices) -> Result<Self> {
         let mut mounts = Self::of(root)?;
+        mounts.0.retain(|mount| !choices.skips(&mount.point));
         if has_own(root, "cgroup")? {
             for mount in &mut mounts.0 {
                 if mount.fs_type.starts_with(b"cgroup") {

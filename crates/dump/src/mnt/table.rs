@@ -1,17 +1,20 @@
 //! The mounts of a mount namespace, each with where a restore takes it from.
 
+use commensal_images::messages::FsType;
 use commensal_sys::Pid;
 
+use super::external::{Given, given};
 use super::{Contents, Mount, Mounts, filesystem};
-use crate::{External, Options, Place, Refusal};
+use crate::tree::namespaces::own_pid;
+use crate::{Options, Place, Refusal, Result};
 
 /// Where a restore takes a mount from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source<'o> {
+pub enum Source {
     /// From the directory that it is given as the root of the tree.
     Root,
-    /// From what it is given under this name.
-    External(&'o str),
+    /// From what it is given.
+    External(Given),
     /// It mounts the file system anew.
     New(Contents),
     /// It binds a part of another mount.
@@ -25,13 +28,25 @@ type Against = (&'static str, String);
 #[derive(Debug)]
 pub struct Table<'m> {
     mounts: &'m Mounts,
+    /// Ours, where external ones may be among them.
+    ours: Option<Mounts>,
     options: &'m Options,
 }
 
 impl<'m> Table<'m> {
     /// Of the mounts that the root of the tree sees.
-    pub fn new(mounts: &'m Mounts, options: &'m Options) -> Self {
-        Self { mounts, options }
+    ///
+    /// # Errors
+    ///
+    /// When /proc cannot be read.
+    pub fn new(mounts: &'m Mounts, options: &'m Options) -> Result<Self> {
+        let find = options.mounts.find_external;
+        let ours = find.then(|| Mounts::of(own_pid())).transpose()?;
+        Ok(Self {
+            mounts,
+            ours,
+            options,
+        })
     }
 
     /// Those that are saved, in the order of mountinfo.
@@ -40,15 +55,14 @@ impl<'m> Table<'m> {
         self.mounts.iter().filter(saved)
     }
 
-    /// The name under which a restore is given a mount.
-    pub fn external(&self, mount: &Mount) -> Option<&'m str> {
-        let mut externals = self.options.external.iter();
-        externals.find_map(|external| match external {
-            External::Mount { point, name } if point.as_bytes() == mount.point => {
-                Some(name.as_str())
-            }
-            _ => None,
-        })
+    /// By what a restore is given a mount.
+    fn external(&self, mount: &Mount) -> Option<Given> {
+        given(mount, self.ours.as_ref(), self.options).filter(|_| !mount.is_root())
+    }
+
+    /// What the images call the file system of a mount.
+    pub fn fs_type(&self, mount: &Mount) -> FsType {
+        filesystem::fs_type(mount, &self.options.mounts)
     }
 
     /// Whether a mount can be bound from the root mount, or from an external one.
@@ -63,12 +77,12 @@ impl<'m> Table<'m> {
     /// # Errors
     ///
     /// Why it cannot.
-    pub fn source(&self, mount: &Mount) -> Result<Source<'m>, Against> {
-        if let Some(name) = self.external(mount) {
-            return Ok(Source::External(name));
-        }
+    pub fn source(&self, mount: &Mount) -> Result<Source, Against> {
         if mount.is_root() {
             return Ok(Source::Root);
+        }
+        if let Some(given) = self.external(mount) {
+            return Ok(Source::External(given));
         }
         if self.is_given(mount) {
             return Ok(Source::Bind);
@@ -83,7 +97,7 @@ impl<'m> Table<'m> {
                 )),
             };
         }
-        filesystem::contents(mount)
+        filesystem::contents(mount, &self.options.mounts)
             .map(Source::New)
             .ok_or_else(|| ("the restore cannot mount this file system", give(mount)))
     }
@@ -187,6 +201,7 @@ pub fn refuse(pid: Pid, mount: &Mount, reason: &str, remedy: String) -> Refusal 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::External;
 
     fn mounts(lines: &[&str]) -> Mounts {
         Mounts::parse(lines.iter().map(|line| line.as_bytes())).unwrap()
@@ -194,7 +209,9 @@ mod tests {
 
     fn reasons(lines: &[&str], options: &Options) -> Vec<String> {
         let mounts = mounts(lines);
-        let refusals = Table::new(&mounts, options).refusals(Pid::new(1).unwrap());
+        let refusals = Table::new(&mounts, options)
+            .unwrap()
+            .refusals(Pid::new(1).unwrap());
         refusals.into_iter().map(|refusal| refusal.what).collect()
     }
 
