@@ -10,23 +10,16 @@
 //! the kernel says in its type information (`/sys/kernel/btf/vmlinux`).
 
 mod btf;
+mod call;
 mod program;
 
 use core::marker::PhantomData;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use linux_raw_sys::general::__NR_bpf;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{Errno, Error, Pid, Result, raw};
+use crate::{Errno, Error, Pid, Result};
 use btf::Btf;
-
-// include/uapi/linux/bpf.h
-const BPF_PROG_LOAD: u64 = 5;
-const BPF_LINK_CREATE: u64 = 28;
-const BPF_ITER_CREATE: u64 = 33;
-const BPF_PROG_TYPE_TRACING: u32 = 26;
-const BPF_TRACE_ITER: u32 = 28;
 
 /// The inode of the first pid namespace (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
 const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
@@ -54,62 +47,6 @@ pub struct ThreadRecord {
     pub pdeath_sig: i32,
     /// Of its credentials (`cred->securebits`).
     pub securebits: u32,
-}
-
-/// `union bpf_attr` of `BPF_PROG_LOAD`, as far as it is needed.
-#[repr(C)]
-#[derive(Default)]
-struct LoadAttr {
-    prog_type: u32,
-    insn_cnt: u32,
-    insns: u64,
-    license: u64,
-    log_level: u32,
-    log_size: u32,
-    log_buf: u64,
-    kern_version: u32,
-    prog_flags: u32,
-    prog_name: [u8; 16],
-    prog_ifindex: u32,
-    expected_attach_type: u32,
-    prog_btf_fd: u32,
-    func_info_rec_size: u32,
-    func_info: u64,
-    func_info_cnt: u32,
-    line_info_rec_size: u32,
-    line_info: u64,
-    line_info_cnt: u32,
-    attach_btf_id: u32,
-    attach_prog_fd: u32,
-    _pad: u32,
-}
-
-/// `union bpf_attr` of `BPF_LINK_CREATE` for an iterator.
-#[repr(C)]
-struct LinkAttr {
-    prog_fd: u32,
-    target_fd: u32,
-    attach_type: u32,
-    flags: u32,
-    iter_info: u64,
-    iter_info_len: u32,
-    _pad: u32,
-}
-
-/// `union bpf_iter_link_info` for tasks.
-#[repr(C)]
-struct TaskInfo {
-    tid: u32,
-    pid: u32,
-    pid_fd: u32,
-    _pad: u32,
-}
-
-/// `union bpf_attr` of `BPF_ITER_CREATE`.
-#[repr(C)]
-struct IterAttr {
-    link_fd: u32,
-    flags: u32,
 }
 
 /// What the kernel has written down of one descriptor.
@@ -194,7 +131,9 @@ impl<R: Record> Reader<R> {
         let found = Btf::parse(&bytes)
             .and_then(|btf| Some((R::program(&btf)?, btf.function(R::ITERATION)?)));
         let (instructions, function) = found.ok_or_else(missing)?;
-        Ok(Self(load(&instructions, function)?, PhantomData))
+        let program = call::load(&instructions, program::LICENSE, function);
+        let program = program.map_err(failed("BPF_PROG_LOAD"))?;
+        Ok(Self(program, PhantomData))
     }
 
     /// Directs the program at one task.
@@ -205,28 +144,8 @@ impl<R: Record> Reader<R> {
     pub fn of(&self, pid: Pid) -> Result<Records<R>> {
         let id = pid.get() as u32;
         let (tid, task) = if R::ALL_THREADS { (0, id) } else { (id, 0) };
-        let info = TaskInfo {
-            tid,
-            pid: task,
-            pid_fd: 0,
-            _pad: 0,
-        };
-        let attr = LinkAttr {
-            prog_fd: self.0.as_raw_fd() as u32,
-            target_fd: 0,
-            attach_type: BPF_TRACE_ITER,
-            flags: 0,
-            iter_info: &raw const info as u64,
-            iter_info_len: size_of::<TaskInfo>() as u32,
-            _pad: 0,
-        };
-        let args = bpf_args(BPF_LINK_CREATE, &attr);
-        // SAFETY: the kernel reads `attr`, of the size given, and `info`, of
-        // the size that is in `attr`; both live until the call returns.
-        let link = unsafe { raw::syscall(__NR_bpf, args) };
+        let link = call::link(&self.0, tid, task);
         let link = link.map_err(|errno| Error::new("BPF_LINK_CREATE", pid.get(), errno))?;
-        // SAFETY: the call gave a new descriptor, which nobody else has.
-        let link = unsafe { OwnedFd::from_raw_fd(link as i32) };
         Ok(Records {
             pid,
             link,
@@ -251,16 +170,7 @@ impl<R: Record> Records<R> {
     /// ENOMEM; there are no records of a task that is gone.
     pub fn read(&self) -> Result<Vec<R>> {
         let failed = |call| move |errno| Error::new(call, self.pid.get(), errno);
-        let attr = IterAttr {
-            link_fd: self.link.as_raw_fd() as u32,
-            flags: 0,
-        };
-        let args = bpf_args(BPF_ITER_CREATE, &attr);
-        // SAFETY: the kernel reads `attr`, of the size given.
-        let iterator = unsafe { raw::syscall(__NR_bpf, args) };
-        let iterator = iterator.map_err(failed("BPF_ITER_CREATE"))?;
-        // SAFETY: the call gave a new descriptor, which nobody else has.
-        let iterator = unsafe { OwnedFd::from_raw_fd(iterator as i32) };
+        let iterator = call::iterate(&self.link).map_err(failed("BPF_ITER_CREATE"))?;
         let mut bytes = Vec::new();
         let mut buffer = vec![0; READ];
         loop {
@@ -281,38 +191,6 @@ impl<R: Record> Records<R> {
 /// How many bytes are read at a time: what the kernel's own buffer holds
 /// (bpf_seq_read, kernel/bpf/bpf_iter.c).
 const READ: usize = 8 * 4096;
-
-/// Loads a program that visits tasks.
-fn load(instructions: &[u64], function: u32) -> Result<OwnedFd> {
-    let attr = LoadAttr {
-        prog_type: BPF_PROG_TYPE_TRACING,
-        insn_cnt: instructions.len() as u32,
-        insns: instructions.as_ptr() as u64,
-        license: program::LICENSE.as_ptr() as u64,
-        prog_name: *b"commensal\0\0\0\0\0\0\0",
-        expected_attach_type: BPF_TRACE_ITER,
-        attach_btf_id: function,
-        ..LoadAttr::default()
-    };
-    let args = bpf_args(BPF_PROG_LOAD, &attr);
-    // SAFETY: the kernel reads `attr`, of the size given, and from there as
-    // many instructions as it says and a string that ends with a zero.
-    let program = unsafe { raw::syscall(__NR_bpf, args) };
-    let program = program.map_err(|errno| Error::new("BPF_PROG_LOAD", 0, errno))?;
-    // SAFETY: the call gave a new descriptor, which nobody else has.
-    Ok(unsafe { OwnedFd::from_raw_fd(program as i32) })
-}
-
-fn bpf_args<T>(command: u64, attr: &T) -> [u64; 6] {
-    [
-        command,
-        core::ptr::from_ref(attr) as u64,
-        size_of::<T>() as u64,
-        0,
-        0,
-        0,
-    ]
-}
 
 #[cfg(test)]
 mod tests;

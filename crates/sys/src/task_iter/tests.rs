@@ -1,8 +1,10 @@
 //! The kernel's records of threads and descriptors against what they are.
 
+use std::os::fd::AsRawFd;
 use std::sync::mpsc::channel;
 
 use super::*;
+use crate::raw;
 
 /// prctl(2) with these gives what the kernel has written down.
 const PR_GET_TID_ADDRESS: u64 = 40;
