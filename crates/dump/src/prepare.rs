@@ -73,7 +73,7 @@ impl Prepared {
                 Err(Error::Refused(found)) => refusals.extend(found),
                 // It ended, or became another program: seen again when it
                 // stands still.
-                Err(Error::Gone { .. } | Error::Proc { .. }) => {}
+                Err(Error::Gone { .. } | Error::Proc { .. } | Error::Sys(_)) => {}
                 Err(error) => return Err(error),
             }
         }
