@@ -13,9 +13,9 @@ fn in_flight(kind: &str) -> Program {
         .restless()
 }
 
-/// Through a restore, and through three dumps with resume.
+/// Through a dump with resume, and through a restore.
 fn lives_through(kind: &str) {
-    assert_resumes_with(&in_flight(kind), 3, &[]);
+    assert_resumes_with(&in_flight(kind), 1, &[]);
     let judge = judge_or_skip!();
     let target = Target::spawn_for_restore(&in_flight(kind));
     assert_survives(judge, &target, &[], &[]);

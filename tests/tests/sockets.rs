@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use commensal_tests::harness::{
     Dumper, Program, Target, Then, assert_refused, assert_resumes_with, assert_survives, paths,
-    process,
+    process, wait_for,
 };
 use commensal_tests::judge_or_skip;
 use commensal_tests::sweep::{End, kill_at};
@@ -116,8 +116,10 @@ fn a_connection_of_a_stopped_tree_goes_on_after_a_restore() {
         .output()
         .expect("the dumper starts");
     assert!(dumped.status.success(), "the dump failed: {dumped:?}");
-    let state = process::stat(target.pid()).expect("it lives").state;
-    assert_eq!(state, 'T');
+    wait_for("a stopped target", || {
+        let stat = process::stat(target.pid()).expect("it lives");
+        (stat.state == 'T').then_some(())
+    });
     process::signal(target.pid(), rustix::process::Signal::KILL);
     target.wait_gone();
     let restored = judge.restore_with(&images, ESTABLISHED);
