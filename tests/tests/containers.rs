@@ -5,12 +5,20 @@ use std::process::Command;
 
 use commensal_tests::harness::{Dumper, Program, Target, Then, process};
 use commensal_tests::judge_or_skip;
+use serde_json::Value;
 
 const LOCKS: &[&str] = &["--file-locks"];
 
 /// The only child of the victim: the first task of the namespace, as we see it.
 fn first_task(target: &Target) -> u32 {
     process::tree(target.pid())[1]
+}
+
+/// The ids of all threads, as the images have them.
+fn ids_inside(tree: &Value) -> Vec<Value> {
+    let tasks = tree["entries"].as_array().into_iter().flatten();
+    let threads = tasks.flat_map(|task| task["threads"].as_array().cloned());
+    threads.flatten().collect()
 }
 
 #[test]
@@ -20,7 +28,16 @@ fn a_pid_namespace_round_trips() {
     let images = target.images_dir("images");
     let dump = Dumper::chosen().run(first_task(&target), &images, Then::Kill, LOCKS);
     assert!(dump.is_ok(), "{dump:?}");
-    judge.decode_all(&images).expect("crit reads the images");
+    let decoded = judge.decode_all(&images).expect("crit reads the images");
+    let ids = ids_inside(&decoded["pstree.img"]);
+    let timers = &decoded["core-1.img"]["entries"][0]["tc"]["timers"];
+    assert!(ids.contains(&timers["posix"][0]["notify_thread_id"]));
+    let files = decoded["files.img"]["entries"].as_array();
+    let pidfd = files
+        .into_iter()
+        .flatten()
+        .find(|file| file["type"] == "PIDFD");
+    assert!(ids.contains(&pidfd.expect("a pidfd")["pidfd"]["nspid"]));
     let _restored = judge
         .restore_namespace(&images, LOCKS)
         .expect("the judge restores it");

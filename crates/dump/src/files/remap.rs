@@ -172,6 +172,13 @@ fn proc_entry(
         return Ok(link);
     };
     let deleted = name.len() != link.len();
+    if dump.pids.are_own() && !dump.root.is_own() {
+        return Err(file.refuse(
+            format!("{}, of a /proc of another pid namespace", quoted(&name)),
+            "that one knows the task by another id, which it will not have after the restore",
+            "close it, or mount a /proc of the tree's own: unshare --mount-proc",
+        ));
+    }
     let (alive, in_tree) = whose_entry(pid, dump);
     if deleted || !alive {
         if !dump.remaps.dead_tasks.contains(&pid) {

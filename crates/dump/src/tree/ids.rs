@@ -55,6 +55,8 @@ pub struct Ids {
     registers: [Register; 4],
     own: TaskKobjIdsEntry,
     namespaces: Namespaces,
+    /// Those of the first task: all others must be in the same.
+    of_tree: Option<Namespaces>,
 }
 
 impl Ids {
@@ -74,8 +76,9 @@ impl Ids {
             registers: kinds.map(Register::new),
             own: TaskKobjIdsEntry::default(),
             namespaces: Namespaces::own()?,
+            of_tree: None,
         };
-        ids.own = ids.all(own_pid())?.0;
+        ids.own = ids.all(own_pid(), ids.namespaces)?.0;
         Ok(ids)
     }
 
@@ -84,14 +87,20 @@ impl Ids {
         &self.own
     }
 
-    /// The ids of a task that stands still.
+    /// The ids of a task that stands still, the root of the tree first.
     ///
     /// # Errors
     ///
     /// Refused where the task shares with another one what a restore cannot
-    /// make shared again: anything but the descriptor table.
+    /// make shared again: anything but the descriptor table; and where it is in
+    /// other namespaces than the root.
     pub fn of(&mut self, pid: Pid) -> Result<TaskKobjIdsEntry> {
-        let (ids, owners) = self.all(pid)?;
+        let namespaces = Namespaces::of(pid)?;
+        let of_tree = self.of_tree.get_or_insert(namespaces);
+        if let Some(kind) = namespaces.differences(of_tree).first() {
+            return Err(elsewhere(pid, kind).into());
+        }
+        let (ids, owners) = self.all(pid, namespaces)?;
         let names = [
             "its address space (CLONE_VM)",
             "",
@@ -108,7 +117,11 @@ impl Ids {
         Ok(ids)
     }
 
-    fn all(&mut self, pid: Pid) -> Result<(TaskKobjIdsEntry, [Option<Pid>; 4])> {
+    fn all(
+        &mut self,
+        pid: Pid,
+        namespaces: Namespaces,
+    ) -> Result<(TaskKobjIdsEntry, [Option<Pid>; 4])> {
         let mut found = [(0, None); 4];
         for (found, register) in found.iter_mut().zip(&mut self.registers) {
             *found = register.id(pid)?;
@@ -121,8 +134,17 @@ impl Ids {
             sighand_id: sighand.0,
             ..Default::default()
         };
-        Namespaces::of(pid)?.fill(&self.namespaces, &mut ids);
+        namespaces.fill(&self.namespaces, &mut ids);
         Ok((ids, found.map(|(_, owner)| owner)))
+    }
+}
+
+fn elsewhere(pid: Pid, kind: &str) -> Refusal {
+    Refusal {
+        what: format!("in another {kind} namespace than the root of the tree"),
+        place: Place::Task { pid },
+        reason: "a tree is dumped whose tasks are all in the same".into(),
+        remedy: "end the task before the dump".into(),
     }
 }
 
