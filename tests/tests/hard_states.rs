@@ -1,116 +1,18 @@
 //! Tasks in states that are hard on who enters them: they are dumped, or refused with the
 //! reason, and in any case not harmed.
 
-use std::io::{BufRead, BufReader, Read, Write};
+#[path = "common/hard.rs"]
+mod hard;
+
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use commensal_tests::harness::{Dumper, Then, paths, process, wait_for};
 use commensal_tests::skip;
 use commensal_tests::sweep::{End, kill_at};
-use rustix::process::{Pid, Signal, WaitOptions, waitpid};
-
-/// A victim that echoes what it is told.
-struct Victim {
-    child: Child,
-    output: BufReader<ChildStdout>,
-}
-
-impl Victim {
-    fn start(state: &str) -> Self {
-        Self::of(Command::new(paths::victim("victim-hard")).arg(state))
-    }
-
-    fn of(command: &mut Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the victim starts");
-        let output = BufReader::new(child.stdout.take().expect("its output is piped"));
-        let mut victim = Self { child, output };
-        let mut line = String::new();
-        victim
-            .output
-            .read_line(&mut line)
-            .expect("its output is text");
-        assert_eq!(line, "ready\n");
-        victim
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
-    }
-
-    fn assert_alive(&mut self, when: &str) {
-        let stdin = self.child.stdin.as_mut().expect("its input is piped");
-        stdin
-            .write_all(b"?")
-            .unwrap_or_else(|error| panic!("{when}: {error}"));
-        let mut answer = [0];
-        self.output
-            .read_exact(&mut answer)
-            .unwrap_or_else(|error| panic!("{when}: {error}"));
-        assert_eq!(&answer, b"?", "{when}");
-    }
-
-    fn status(&self, field: &str) -> String {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let status = status.expect("it is there");
-        let line = status.lines().find_map(|line| line.strip_prefix(field));
-        line.expect("the field is there").trim().to_owned()
-    }
-
-    fn maps(&self) -> String {
-        std::fs::read_to_string(format!("/proc/{}/maps", self.child.id())).expect("it is there")
-    }
-}
-
-impl Drop for Victim {
-    fn drop(&mut self) {
-        process::kill_tree(self.child.id());
-        let _ = self.child.wait();
-    }
-}
-
-/// The whole chain of states, in a process of its own.
-fn chain(victim: &Victim) -> Output {
-    let mut command = Command::new(paths::victim("sweep-chain"));
-    command
-        .arg(victim.child.id().to_string())
-        .output()
-        .expect("the dumper starts")
-}
-
-/// Its error, which there must be.
-fn refusal(victim: &Victim) -> String {
-    let output = chain(victim);
-    assert!(!output.status.success(), "it was entered");
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn assert_entered(state: &str) {
-    let mut victim = Victim::start(state);
-    let before = victim.maps();
-    for _ in 0..3 {
-        let output = chain(&victim);
-        let message = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{state}: {message}");
-        victim.assert_alive(state);
-        assert_eq!(victim.maps(), before, "{state}");
-    }
-}
-
-fn assert_refused(state: &str, reason: &str) {
-    let mut victim = Victim::start(state);
-    let before = victim.maps();
-    let message = refusal(&victim);
-    assert!(message.contains(reason), "{state}: {message}");
-    assert_eq!(victim.status("TracerPid:"), "0");
-    assert_eq!(victim.maps(), before, "{state}");
-    victim.assert_alive(state);
-}
+use hard::{Victim, assert_entered, assert_refused, chain, refusal};
+use rustix::process::{Signal, WaitOptions, waitpid};
 
 #[test]
 fn restrictions_that_do_not_matter() {
