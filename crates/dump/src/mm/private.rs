@@ -34,7 +34,7 @@ impl<S: ImageSink> PageWriter<'_, S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Sys`] when the task is gone, [`Error::Image`] where there is no
+    /// [`crate::Error::Sys`] when the task is gone, [`crate::Error::Image`] where there is no
     /// room for the image.
     pub fn reserve(
         &self,
@@ -65,8 +65,8 @@ impl<S: ImageSink> PageWriter<'_, S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Sys`] when the task is gone, [`Error::Memory`] where its memory
-    /// cannot be read, [`Error::Image`] where the image cannot be written.
+    /// [`crate::Error::Sys`] when the task is gone, [`crate::Error::Memory`] where its memory
+    /// cannot be read, [`crate::Error::Image`] where the image cannot be written.
     pub fn task(
         &self,
         id: VirtualId,
