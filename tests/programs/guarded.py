@@ -31,7 +31,20 @@ def mapped(prot, flags):
 
 
 def smaps(address):
-    """The fields that smaps has of the mapping at an address."""
+    """The fields that smaps has of the mapping at an address. A dump may come in the middle of the
+    file: it is read until it says the same twice."""
+    last = None
+    while True:
+        try:
+            fields = read_smaps(address)
+        except (ValueError, IndexError):
+            fields = None
+        if fields and fields == last:
+            return fields
+        last = fields
+
+
+def read_smaps(address):
     fields, here = {}, False
     with open("/proc/self/smaps") as text:
         for line in text:
