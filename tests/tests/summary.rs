@@ -57,6 +57,30 @@ fn the_figures_are_true() {
     );
 }
 
+/// What a dump cannot look at without taking it stays with a tree that lives on, and this is told.
+#[test]
+fn unread_data_of_a_terminal_is_told() {
+    let target = Target::spawn(&Program::victim("victim-terminal"));
+    for (images, then) in [("resumed", Then::Resume), ("stopped", Then::Stop)] {
+        let images = target.images_dir(images);
+        let mut dump = Dumper::Commensal.command(target.pid(), &images, then);
+        let output = dump.output().expect("the dumper starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("17 unread bytes") && said.contains("--then kill"), "{said}");
+        let dump = Dumper::Commensal.outcome(&output).expect("a dump");
+        assert_eq!(dump.summary["unread_terminals"], 1);
+        if then == Then::Stop {
+            process::signal(target.pid(), rustix::process::Signal::CONT);
+        }
+        target.wait_rounds(2);
+    }
+    let images = target.images_dir("killed");
+    let dump = Dumper::Commensal
+        .run(target.pid(), &images, Then::Kill, &[])
+        .expect("a dump");
+    assert_eq!(dump.summary["unread_terminals"], 0);
+}
+
 #[test]
 fn images_are_for_their_owner_only() {
     let target = Target::spawn(&Program::victim("victim-sleep"));

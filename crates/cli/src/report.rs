@@ -179,6 +179,13 @@ pub fn print_summary(
         "  frozen for {:.1?} of {:.1?}",
         summary.frozen, summary.total
     )?;
+    if summary.unread_terminals > 0 {
+        writeln!(
+            out,
+            "  lost: what is unread in {} terminals, see the warnings",
+            summary.unread_terminals
+        )?;
+    }
     let job = if options.shell_job {
         " --shell-job"
     } else {
@@ -217,6 +224,7 @@ fn as_json(pid: Pid, options: &Options, summary: &Summary) -> serde_json::Value 
         "shared_pages_scanned": summary.shared_pages_scanned,
         "shared_pages_written": summary.shared_pages_written,
         "own_mounts": summary.own_mounts,
+        "unread_terminals": summary.unread_terminals,
         "bytes_written": summary.bytes_written,
         "freezing_us": micros(summary.freezing),
         "frozen_us": micros(summary.frozen),

@@ -166,7 +166,7 @@ fn run_here<S: ImageSink>(
     let Collected {
         own_ids,
         own_cgroups,
-        figures,
+        mut figures,
         unread,
         links,
         connections,
@@ -184,7 +184,7 @@ fn run_here<S: ImageSink>(
     let inventory = || inventory::inventory(options, &own_ids, own_cgroups);
     let (sink, hook, gone, frozen);
     if options.then == Then::Resume && !stages.need_stopped_tree() {
-        drop(unread);
+        figures.unread_terminals = unread.leave();
         stages.unlock_network(true);
         gone = standing.let_go(Then::Resume, "");
         frozen = freezing.elapsed();
@@ -197,10 +197,13 @@ fn run_here<S: ImageSink>(
         let drained = match options.then {
             Then::Kill => Some(unread.drain()?),
             Then::Resume | Then::Stop => {
-                drop(unread);
+                figures.unread_terminals = unread.leave();
                 None
             }
         };
+        if let Some(drained) = &drained {
+            figures.unread_terminals = drained.lost();
+        }
         drop(pages);
         let inventory = inventory();
         sink = set.finish(&inventory)?;

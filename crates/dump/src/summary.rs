@@ -28,6 +28,8 @@ pub struct Summary {
     /// Whether the tree has a mount namespace of its own, so that the restore must be given its
     /// root directory (`--root`).
     pub own_mounts: bool,
+    /// Ptys with data that nobody has read and that is not in the images; a warning names each.
+    pub unread_terminals: u64,
     /// Bytes of all image files.
     pub bytes_written: u64,
     /// From the first thread asked to stop to the last one stopped.

@@ -1,19 +1,18 @@
 //! What is written to a pty and not read yet.
 //!
 //! The kernel has no way to look at it without taking it. So it is only taken where the tree is
-//! killed after the dump, as the last step before that; a tree that runs on keeps it, and the
-//! images then lack it.
+//! killed after the dump, as the last step before that; a tree that lives on keeps it, the images
+//! then lack it, and that is told (`unread`).
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use commensal_images::EntryWriter;
 use commensal_images::messages::TtyDataEntry;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read, write};
 
-use super::Terminal;
 use super::driver::Driver;
+use super::{Terminal, unread};
 use crate::{Error, Result};
 
 /// The most that is read from one side, in bytes; the kernel's buffer for a pty is smaller.
@@ -28,6 +27,17 @@ pub struct UnreadData<'s> {
 impl<'s> UnreadData<'s> {
     pub(super) fn of(terminals: BTreeMap<u32, Terminal>, image: EntryWriter<'s>) -> Self {
         Self { terminals, image }
+    }
+
+    /// Leaves what waits where it is, and warns of each terminal whose data the images lack so.
+    /// Tells how many these are.
+    #[must_use]
+    pub fn leave(self) -> u64 {
+        unread::warn(
+            &self.terminals,
+            "reading takes it from the tree, which lives on; to save it, let the dump kill the \
+             tree (--then kill; criu dump without -R and -s)",
+        )
     }
 
     /// Takes what waits and writes it: to be called only for a tree that will be killed, when
@@ -50,12 +60,18 @@ impl<'s> UnreadData<'s> {
         let mut drained = Drained {
             terminals,
             data: Vec::new(),
+            lost: 0,
         };
         for (master, slave) in sides {
             drained.take(master, slave, &mut image)?;
             drained.take(slave, master, &mut image)?;
         }
         image.finish()?;
+        drained.lost = unread::warn(
+            &drained.terminals,
+            "the restore has no place for it: the other side is closed, or a read would wait for \
+             more (VMIN); let the program read it before the dump",
+        );
         Ok(drained)
     }
 }
@@ -66,9 +82,15 @@ pub struct Drained {
     terminals: BTreeMap<u32, Terminal>,
     /// What was taken, by the side to write it to, to be read again.
     data: Vec<(u32, Vec<u8>)>,
+    lost: u64,
 }
 
 impl Drained {
+    /// How many terminals have unread data that could not be taken.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
     /// The tree is gone: nobody will read it again.
     pub fn forget(mut self) {
         self.data.clear();
@@ -131,7 +153,7 @@ impl Drop for Drained {
 /// Reads what can be read without waiting; in packet mode, without the control bytes.
 fn take(fd: BorrowedFd<'_>, packet_mode: bool) -> Result<Vec<u8>, Errno> {
     let mut data = Vec::new();
-    while data.len() < LIMIT && is_readable(fd)? {
+    while data.len() < LIMIT && unread::is_readable(fd)? {
         let mut buffer = [0; 4096];
         match read(fd, &mut buffer) {
             Ok(0) | Err(Errno::IO | Errno::AGAIN) => break,
@@ -140,12 +162,6 @@ fn take(fd: BorrowedFd<'_>, packet_mode: bool) -> Result<Vec<u8>, Errno> {
         }
     }
     Ok(data)
-}
-
-fn is_readable(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
-    let mut fds = [PollFd::new(&fd, PollFlags::IN)];
-    poll(&mut fds, Some(&Timespec::default()))?;
-    Ok(fds[0].revents().contains(PollFlags::IN))
 }
 
 #[cfg(test)]

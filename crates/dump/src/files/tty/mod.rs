@@ -6,6 +6,7 @@
 mod drain;
 mod driver;
 mod info;
+mod unread;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use commensal_sys::Pid;
 
 use super::kind::Kind;
 use super::{FilesDump, Images, OpenFile, Stat, regular};
-use crate::{Options, Place, Result, Then};
+use crate::{Options, Place, Result};
 pub use drain::{Drained, UnreadData};
 use driver::Driver;
 pub use verify::verify;
@@ -53,7 +54,7 @@ struct Terminal {
     /// Where it was seen first.
     place: Place,
     pid: Pid,
-    /// Kept where what is unread in it will be read.
+    /// Of a pty that is written, to look for what is unread in it.
     fd: Option<OwnedFd>,
 }
 
@@ -127,8 +128,7 @@ fn dump_terminal(
             dump.options.accept_loss,
         )?;
     }
-    let keep = driver.is_pty() && dump.writes() && dump.options.then == Then::Kill;
-    let fd = if keep {
+    let fd = if driver.is_pty() && dump.writes() {
         let duplicate = file.ask("dup", |fd| rustix::io::fcntl_dupfd_cloexec(fd, 0))?;
         Some(duplicate)
     } else {
