@@ -11,12 +11,16 @@ import select
 import struct
 import sys
 import termios
+import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "sockets"))
 from rounds import chosen, go, same  # noqa: E402
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 MILLISECOND = 1_000_000
+# asm-generic/fcntl.h
+F_SETOWN_EX, F_GETOWN_EX, F_OWNER_TID = 15, 16, 0
 # sys/timerfd.h, sys/eventfd.h, sys/inotify.h, linux/fanotify.h, asm/unistd_64.h
 CLOCK_MONOTONIC, CLOCK_BOOTTIME_ALARM = 1, 9
 IN_CREATE, IN_ALL_EVENTS, IN_DONT_FOLLOW = 0x100, 0xFFF, 0x0200_0000
@@ -145,6 +149,34 @@ def unread_packets():
     return lambda: os.fstat(reader)
 
 
+def thread_owner():
+    """A pipe that tells a thread when it can be read."""
+    reader, writer = os.pipe()
+    started, tid = threading.Event(), []
+
+    def thread():
+        tid.append(threading.get_native_id())
+        started.set()
+        while True:
+            time.sleep(1)
+
+    threading.Thread(target=thread, daemon=True).start()
+    started.wait()
+    owner = struct.pack("ii", F_OWNER_TID, tid[0])
+    fcntl.fcntl(reader, F_SETOWN_EX, owner)
+    return lambda: same((fcntl.fcntl(reader, F_GETOWN_EX, bytes(8)), os.fstat(writer).st_size),
+                        (owner, 0))
+
+
+def leader_owner():
+    """The same with the thread that a restore makes first."""
+    reader, writer = os.pipe()
+    owner = struct.pack("ii", F_OWNER_TID, os.getpid())
+    fcntl.fcntl(reader, F_SETOWN_EX, owner)
+    return lambda: same((fcntl.fcntl(reader, F_GETOWN_EX, bytes(8)), os.fstat(writer).st_size),
+                        (owner, 0))
+
+
 def lost_number():
     """An epoll instance watches a pipe under two numbers, of which one is closed by now."""
     instance = select.epoll()
@@ -176,4 +208,6 @@ go(chosen({
     "packets": packets,
     "unread-packets": unread_packets,
     "lost-number": lost_number,
+    "thread-owner": thread_owner,
+    "leader-owner": leader_owner,
 }))

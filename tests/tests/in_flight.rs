@@ -1,7 +1,7 @@
 //! Descriptors that only the queue of a unix socket holds: no task has them open.
 
 use commensal_tests::harness::{
-    Program, Target, assert_refused, assert_resumes_with, assert_survives,
+    Program, Target, Terminals, assert_refused, assert_resumes_with, assert_survives,
 };
 use commensal_tests::judge_or_skip;
 
@@ -44,6 +44,13 @@ live_through! {
     a_netlink_socket: "netlink";
     a_packet_socket: "packet";
     a_namespace: "namespace";
+}
+
+/// Its slave is open in the task.
+#[test]
+fn the_master_of_a_pty() {
+    let _terminals = Terminals::take();
+    lives_through("master");
 }
 
 /// The restore completes these under the number that a task has them open by.

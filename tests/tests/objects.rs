@@ -70,12 +70,18 @@ fn an_epoll_target_whose_number_is_gone() {
 }
 
 #[test]
+fn a_file_that_signals_the_leader_of_a_task() {
+    lives_through("leader-owner");
+}
+
+#[test]
 fn what_a_restore_would_lose_is_refused_by_name() {
     for (kind, name) in [
         ("semaphore", "an eventfd that counts as a semaphore"),
         ("link", "a watch on the symbolic link"),
         ("exclusive", "a terminal in exclusive mode (TIOCEXCL)"),
         ("alarm", "a timerfd of clock 9"),
+        ("thread-owner", "a file whose signals go to thread"),
         (
             "unread-packets",
             "a pipe in packet mode (O_DIRECT) with packets unread",
@@ -87,9 +93,11 @@ fn what_a_restore_would_lose_is_refused_by_name() {
 
 #[test]
 fn a_loss_can_be_accepted() {
-    let target = Target::spawn(&objects("semaphore"));
-    let images = target.images_dir("images");
-    let dumped = Dumper::chosen().run(target.pid(), &images, Then::Resume, &["--accept-loss"]);
-    dumped.unwrap_or_else(|failure| panic!("the dump failed: {}", failure.message));
-    target.wait_rounds(2);
+    for kind in ["semaphore", "thread-owner"] {
+        let target = Target::spawn(&objects(kind));
+        let images = target.images_dir("images");
+        let dumped = Dumper::chosen().run(target.pid(), &images, Then::Resume, &["--accept-loss"]);
+        dumped.unwrap_or_else(|failure| panic!("the dump failed: {}", failure.message));
+        target.wait_rounds(2);
+    }
 }

@@ -23,6 +23,9 @@ pub struct Owner {
     pub pid: i32,
 }
 
+/// The kind of an [`Owner`] that is a thread (`F_OWNER_TID`).
+pub const OWNER_THREAD: i32 = 0;
+
 /// The user who set the owner (fcntl(2), F_GETOWNER_UIDS).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

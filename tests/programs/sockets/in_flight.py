@@ -202,6 +202,16 @@ def packet():
         socket.socket(fileno=os.dup(fd)).family, socket.AF_PACKET))
 
 
+def master():
+    fd, slave = os.openpty()
+
+    def check(fd):
+        os.write(slave, b"out\n")
+        same(os.read(fd, 10), b"out\r\n")
+
+    return alone(fd, check)
+
+
 def namespace():
     fd = os.open("/proc/self/ns/uts", os.O_RDONLY)
     name = os.readlink("/proc/self/ns/uts")
@@ -210,4 +220,4 @@ def namespace():
 
 go(chosen({kind.__name__: kind for kind in (
     eventfd, signalfd, timerfd, inotify, fanotify, pidfd, epoll, memfd, gone, fifo, listening,
-    connected, udp, netlink, packet, namespace)}))
+    connected, udp, netlink, packet, master, namespace)}))

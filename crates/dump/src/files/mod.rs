@@ -35,6 +35,7 @@ mod memfd;
 mod mounts;
 mod namespace;
 mod open_file;
+mod owner;
 mod pidfd;
 mod pipe;
 mod regular;
@@ -277,6 +278,7 @@ impl<'s> FilesDump<'s> {
             // One that was refused before has no type; asking goes on after a refusal.
             Identity::Known(id) => Ok((*self.types.get(&id).unwrap_or(&FdTypes::Und), id)),
             Identity::New(id) => {
+                file.check_owner(self.options.accept_loss)?;
                 let kind = kind::classify(file, self)?;
                 (kind.dump)(file, id, self)?;
                 self.types.insert(id, kind.fd_type);

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use commensal_images::messages::FownEntry;
 use commensal_sys::kcmp::TaskFd;
 use commensal_sys::pidfd::PidFd;
-use commensal_sys::{Errno, Pid, fcntl};
+use commensal_sys::{Errno, Pid};
 use rustix::fs::{Mode, OFlags, SeekFrom};
 
 use super::Stat;
@@ -31,6 +31,9 @@ pub struct OpenFile {
     pub flags: u32,
     /// Who is told of I/O on it.
     pub owner: FownEntry,
+    /// The thread that is told instead (F_OWNER_TID), as the kernel told us of it; none where it
+    /// is the leader of its task.
+    pub owner_thread: Option<i32>,
     /// Whether it stands for its path alone: no description of a task is behind it.
     pub is_path: bool,
     /// The same for all descriptors of its description, where the kernel tells.
@@ -52,7 +55,7 @@ impl OpenFile {
             .ask("F_GETFL", |fd| rustix::fs::fcntl_getfl(fd))?
             .bits();
         if !file.is_path_only() {
-            file.owner = file.ask_owner(pids)?;
+            file.ask_owner(pids)?;
         }
         Ok(file)
     }
@@ -89,7 +92,7 @@ impl OpenFile {
             .ask("F_GETFL", |fd| rustix::fs::fcntl_getfl(fd))?
             .bits();
         if !file.is_path_only() {
-            file.owner = file.ask_owner(pids)?;
+            file.ask_owner(pids)?;
         }
         Ok(file)
     }
@@ -112,6 +115,7 @@ impl OpenFile {
             fs_magic,
             flags: 0,
             owner: FownEntry::default(),
+            owner_thread: None,
             is_path: false,
             description: None,
             fd,
@@ -139,6 +143,7 @@ impl OpenFile {
             fs_magic: self.fs_magic,
             flags: self.flags,
             owner: self.owner.clone(),
+            owner_thread: self.owner_thread,
             is_path: self.is_path,
             description: self.description,
             fd,
@@ -204,14 +209,6 @@ impl OpenFile {
         Err(self.refuse(what, reason, remedy))
     }
 
-    fn outside_owner(&self, pid: i32) -> Error {
-        self.refuse(
-            format!("a file whose signals go to task or group {pid} (F_SETOWN)"),
-            "that is outside of the tree's pid namespace, where it has no id",
-            "let the program own the file itself, or close it before the dump",
-        )
-    }
-
     /// Whether it was opened with `O_PATH`.
     pub fn is_path_only(&self) -> bool {
         self.flags & OFlags::PATH.bits() != 0
@@ -266,28 +263,6 @@ impl OpenFile {
     /// The path of our duplicate in a folder of `/proc/self`: `fd` or `fdinfo`.
     pub fn proc_path(&self, dir: &str) -> String {
         format!("/proc/self/{dir}/{}", self.fd.as_raw_fd())
-    }
-
-    fn ask_owner(&self, pids: &Pids) -> Result<FownEntry> {
-        let signum = self.ask("F_GETSIG", fcntl::signal)?;
-        let owner = self.ask("F_GETOWN_EX", fcntl::owner)?;
-        if owner.pid == 0 {
-            return Ok(FownEntry {
-                signum,
-                ..FownEntry::default()
-            });
-        }
-        let Some(id) = pids.find(owner.pid) else {
-            return Err(self.outside_owner(owner.pid));
-        };
-        let uids = self.ask("F_GETOWNER_UIDS", fcntl::owner_uids)?;
-        Ok(FownEntry {
-            uid: uids.uid,
-            euid: uids.euid,
-            signum,
-            pid_type: owner.kind as u32,
-            pid: id.for_image(),
-        })
     }
 }
 

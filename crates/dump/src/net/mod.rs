@@ -92,6 +92,8 @@ pub(crate) struct Sockets<'s> {
     unix_entries: Vec<UnixSkEntry>,
     /// What was found in the queue of a unix socket, and what it is.
     in_flight: Vec<(u32, FdTypes, Place)>,
+    /// Whether a unix socket of a tree that runs has something unread.
+    unread: bool,
     queues: EntryWriter<'s>,
     connections: Connections,
 }
@@ -132,9 +134,16 @@ impl<'s> Sockets<'s> {
             peers: unix::Peers::default(),
             unix_entries: Vec::new(),
             in_flight: Vec::new(),
+            unread: false,
             queues: images.entries(Image::SkQueues)?,
             connections: Connections::new(options),
         })
+    }
+
+    /// Whether descriptors may be in flight that were not looked at: the queues of a tree that runs
+    /// are not read.
+    pub(crate) fn may_hold_more(&self) -> bool {
+        self.unread
     }
 
     /// Completes the image of the queues; the connections stay held.

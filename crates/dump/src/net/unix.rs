@@ -105,6 +105,7 @@ pub fn check(file: &OpenFile, sockets: &mut Sockets<'_>) -> Result<()> {
         return Ok(());
     };
     supported(file, socket)?;
+    sockets.unread |= socket.receive_queue > 0;
     // Connections that wait to be accepted come and go.
     if socket.peer == 0 || !table.contains_key(&socket.peer) {
         sockets.peers.note(inode);
