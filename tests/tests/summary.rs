@@ -66,7 +66,10 @@ fn unread_data_of_a_terminal_is_told() {
         let mut dump = Dumper::Commensal.command(target.pid(), &images, then);
         let output = dump.output().expect("the dumper starts");
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains("17 unread bytes") && said.contains("--then kill"), "{said}");
+        assert!(
+            said.contains("17 unread bytes") && said.contains("--then kill"),
+            "{said}"
+        );
         let dump = Dumper::Commensal.outcome(&output).expect("a dump");
         assert_eq!(dump.summary["unread_terminals"], 1);
         if then == Then::Stop {
