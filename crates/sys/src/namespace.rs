@@ -1,4 +1,4 @@
-//! What a thread of ours needs to go into another mount namespace (mount_namespaces(7)).
+//! What a thread of ours needs to go into other namespaces (namespaces(7)).
 
 use rustix::io::Errno;
 use rustix::thread::{UnshareFlags, unshare_unsafe};
@@ -22,4 +22,14 @@ pub fn unshare_root_directory() -> Result<(), Errno> {
 pub fn unshare_mounts() -> Result<(), Errno> {
     // SAFETY: only CLONE_FILES, which is not among the flags, parts threads from descriptors.
     unsafe { unshare_unsafe(UnshareFlags::NEWNS) }
+}
+
+/// Moves the calling thread into a new network namespace.
+///
+/// # Errors
+///
+/// Those of unshare(2), for one `EPERM` without CAP_SYS_ADMIN.
+pub fn unshare_network() -> Result<(), Errno> {
+    // SAFETY: only CLONE_FILES, which is not among the flags, parts threads from descriptors.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNET) }
 }

@@ -5,16 +5,24 @@
 //! asks, and so are those of the programs it starts. Our other threads stay
 //! where they are.
 //!
-//! - `links`: its interfaces, of which the loopback one can be saved, and those of `tun`;
-//! - `settings`: its sysctls;
-//! - `programs`: what iproute2, iptables and nftables save themselves;
+//! - `links`: its interfaces, of a `kind` each, with what `tun` and `bridge` have of their own;
+//! - `settings`: its sysctls that the images have a place for, `sysctls` the others;
+//! - `unsaved`: what else they have no place for;
+//! - `fresh`: a new namespace, to compare with;
+//! - `programs`: what iproute2, iptables and nftables save themselves, `saved` its form;
 //! - `conntrack`: connections that its packet filter remembers.
 
+mod bridge;
 mod conntrack;
+mod fresh;
+mod kind;
 mod links;
 mod programs;
+mod saved;
 mod settings;
+mod sysctls;
 mod tun;
+mod unsaved;
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -80,10 +88,12 @@ impl Network {
         }
         let mut refusals = links::check(self.root)?;
         refusals.extend(programs::check(self.root));
-        match refusals.is_empty() {
-            true => Ok(()),
-            false => Err(Error::Refused(refusals)),
+        refusals.extend(unsaved::check(self.root)?);
+        for loss in [links::losses()?, unsaved::losses()?].concat() {
+            refusals.extend(loss.unless_accepted(self.root, options));
         }
+        sysctls::warn();
+        all_of(refusals)
     }
 
     /// Writes its images; `id` is its number in the ids of the tasks.
@@ -92,7 +102,6 @@ impl Network {
     ///
     /// Where something in it cannot be read.
     pub fn dump<S: ImageSink>(&self, id: u32, set: &ImageSet<S>, options: &Options) -> Result<()> {
-        self.check(options)?;
         if let Some(name) = self.external(options) {
             let entry = NetnsEntry {
                 ext_key: Some(name.to_owned()),
@@ -101,6 +110,8 @@ impl Network {
             return Ok(set.one(Image::Netns(id), &entry)?);
         }
         if !options.empty_network {
+            // They may have changed since the tree ran.
+            all_of(links::check(self.root)?)?;
             self.contents(id, set)?;
         }
         for (image, bytes) in conntrack::save(id)? {
@@ -140,6 +151,9 @@ impl Network {
         for link in links::all()? {
             let entry = link.entry(id, devices, self.root, options.accept_loss)?;
             image.entry(&entry)?;
+            if let Some(advice) = link.advice() {
+                tracing::warn!("{advice}");
+            }
         }
         Ok(image.finish()?)
     }
@@ -173,6 +187,34 @@ impl Network {
             &format!("it cannot be entered: {errno}"),
             "dump it as root, or from inside its network namespace (nsenter --net)",
         )
+    }
+}
+
+/// What the images lack.
+#[derive(Clone, Debug)]
+struct Loss {
+    /// What the namespace is with: "permanent neighbours".
+    what: String,
+    reason: &'static str,
+    remedy: &'static str,
+}
+
+impl Loss {
+    /// The refusal of it, or a warning where the caller accepts it.
+    fn unless_accepted(self, root: Pid, options: &Options) -> Option<Refusal> {
+        let what = format!("in a network namespace with {}", self.what);
+        if options.accept_loss {
+            tracing::warn!("task {root} is {what}: {}", self.reason);
+            return None;
+        }
+        Some(refusal(root, &what, self.reason, self.remedy))
+    }
+}
+
+fn all_of(refusals: Vec<Refusal>) -> Result<()> {
+    match refusals.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Refused(refusals)),
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use commensal_images::messages::{NdType, NetDeviceEntry};
+use commensal_images::messages::NetDeviceEntry;
 use commensal_sys::Pid;
 use linux_raw_sys::netlink::NETLINK_ROUTE;
 
-use super::tun::Tun;
-use super::{refusal, settings};
+use super::kind::Kind;
+use super::{Loss, refusal, settings};
 use crate::files::TunDevices;
 use crate::net::request::Requests;
 use crate::net::sock_diag::{attributes, u16_at, u32_at};
@@ -18,23 +18,37 @@ const RTM_GETLINK: u16 = 18;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
-const IFLA_INFO_KIND: u16 = 1;
-const IFLA_INFO_DATA: u16 = 2;
-const ARPHRD_LOOPBACK: u16 = 772;
+const IFLA_IFALIAS: u16 = 20;
+const IFLA_GROUP: u16 = 27;
+const IFLA_LINK_NETNSID: u16 = 37;
+const IFLA_XDP: u16 = 43;
+const IFLA_XDP_ATTACHED: u16 = 2;
+const IFLA_PROP_LIST: u16 = 52;
 /// The length of `struct ifinfomsg`, in bytes.
 const HEADER: usize = 16;
 
 /// One interface.
 pub struct Link {
     /// `ARPHRD_*`.
-    kind: u16,
+    link_type: u16,
     index: u32,
     flags: u32,
     mtu: u32,
     name: String,
     address: Option<Vec<u8>>,
-    tun: Option<Tun>,
+    /// The other end of a pair, or the interface underneath.
+    other: Option<u32>,
+    /// Whether that is in another network namespace.
+    other_is_outside: bool,
+    /// The bridge that it is a port of.
+    master: Option<u32>,
+    /// What it is.
+    pub kind: Kind,
+    /// What it has and the images have no place for.
+    lost: Vec<&'static str>,
 }
 
 /// All interfaces of our thread's namespace.
@@ -49,32 +63,41 @@ pub fn all() -> Result<Vec<Link>> {
     })
 }
 
-/// What cannot be saved: every interface but the loopback one, tun and tap.
+/// What cannot be saved of the interfaces.
 ///
 /// # Errors
 ///
 /// As [`all`].
 pub fn check(root: Pid) -> Result<Vec<Refusal>> {
-    let links = all()?;
-    let refused = links.iter().filter_map(|link| match link.tun {
-        Some(tun) if tun.has_usual_type(link.kind) => None,
-        Some(_) => Some((
-            format!("{}, a tun device of link type {}", link.name, link.kind),
-            "the images have no place for what TUNSETLINK has set",
-        )),
-        None if link.kind == ARPHRD_LOOPBACK => None,
-        None => Some((
-            format!("the interface {}", link.name),
-            "of the interfaces of a namespace only the loopback one, tun and tap are dumped",
-        )),
-    });
     let remedy =
         "take the interface out of the namespace (ip link set DEV netns PID) before the dump";
-    let refusals = refused.map(|(what, reason)| {
-        let what = format!("in a network namespace with {what}");
-        refusal(root, &what, reason, remedy)
+    let links = all()?;
+    let refused = links.iter().filter_map(|link| {
+        let reason = link.kind.refused(link.link_type, link.other_is_outside)?;
+        let what = format!("in a network namespace with {}", link.title());
+        Some(refusal(root, &what, reason, remedy))
     });
-    Ok(refusals.collect())
+    Ok(refused.collect())
+}
+
+/// What the images would lack of the interfaces.
+///
+/// # Errors
+///
+/// As [`all`].
+pub fn losses() -> Result<Vec<Loss>> {
+    let mut losses = Vec::new();
+    for link in all()? {
+        let of_kind = link.kind.lost()?;
+        for lost in link.lost.iter().copied().chain(of_kind) {
+            losses.push(Loss {
+                what: format!("the interface {} with {lost}", link.name),
+                reason: "the images have no place for that",
+                remedy: "undo it before the dump, or accept the loss: --accept-loss",
+            });
+        }
+    }
+    Ok(losses)
 }
 
 /// Of an interface that no task of the tree has open.
@@ -90,53 +113,95 @@ fn lose_header(name: &str, root: Pid, accept_loss: bool) -> Result<(), Refusal> 
     Err(refusal(root, &what, reason, remedy))
 }
 
-fn read() -> io::Result<Vec<Link>> {
+/// The same, for who names the error.
+pub fn read() -> io::Result<Vec<Link>> {
     let answers = Requests::open(NETLINK_ROUTE)?.dump(RTM_GETLINK, &[0; HEADER])?;
     answers.iter().map(|answer| parse(answer)).collect()
 }
 
 fn parse(answer: &[u8]) -> io::Result<Link> {
+    let link_type = u16_at(answer, 2)?;
     let mut link = Link {
-        kind: u16_at(answer, 2)?,
+        link_type,
         index: u32_at(answer, 4)?,
         flags: u32_at(answer, 8)?,
         mtu: 0,
         name: String::new(),
         address: None,
-        tun: None,
+        other: None,
+        other_is_outside: false,
+        master: None,
+        kind: Kind::without_info(link_type),
+        lost: Vec::new(),
     };
     for attribute in attributes(answer, HEADER) {
-        match attribute? {
-            (IFLA_IFNAME, name) => {
-                let name = name.strip_suffix(b"\0").unwrap_or(&name);
+        let (kind, value) = attribute?;
+        match kind {
+            IFLA_IFNAME => {
+                let name = value.strip_suffix(b"\0").unwrap_or(&value);
                 link.name = String::from_utf8_lossy(name).into_owned();
             }
-            (IFLA_MTU, mtu) => link.mtu = u32_at(&mtu, 0)?,
-            (IFLA_ADDRESS, address) => link.address = Some(address),
-            (IFLA_LINKINFO, info) => link.tun = parse_tun(&info)?,
+            IFLA_MTU => link.mtu = u32_at(&value, 0)?,
+            IFLA_ADDRESS => link.address = Some(value),
+            IFLA_LINK => link.other = Some(u32_at(&value, 0)?),
+            IFLA_LINK_NETNSID => link.other_is_outside = true,
+            IFLA_MASTER => link.master = Some(u32_at(&value, 0)?),
+            IFLA_LINKINFO => link.kind = Kind::parse(link_type, &value)?,
+            IFLA_IFALIAS => link.lost.push("an alias (ip link set alias)"),
+            IFLA_GROUP if u32_at(&value, 0)? != 0 => {
+                link.lost.push("a group (ip link set group)");
+            }
+            IFLA_PROP_LIST => link.lost.push("further names (ip link property)"),
+            IFLA_XDP if has_program(&value)? => link.lost.push("an XDP program"),
             _ => {}
         }
     }
     Ok(link)
 }
 
-/// What is special about a tun or tap interface; `None` for other kinds.
-fn parse_tun(info: &[u8]) -> io::Result<Option<Tun>> {
-    let (mut kind, mut data) = (Vec::new(), Vec::new());
-    for attribute in attributes(info, 0) {
-        match attribute? {
-            (IFLA_INFO_KIND, value) => kind = value,
-            (IFLA_INFO_DATA, value) => data = value,
-            _ => {}
+fn has_program(xdp: &[u8]) -> io::Result<bool> {
+    for attribute in attributes(xdp, 0) {
+        let (kind, value) = attribute?;
+        if kind == IFLA_XDP_ATTACHED {
+            return Ok(value.first().is_some_and(|mode| *mode != 0));
         }
     }
-    match kind.as_slice() {
-        b"tun\0" => Tun::parse(&data).map(Some),
-        _ => Ok(None),
-    }
+    Ok(false)
 }
 
 impl Link {
+    fn title(&self) -> String {
+        match &self.kind {
+            Kind::Tun(_) => format!(
+                "{}, a tun device of link type {}",
+                self.name, self.link_type
+            ),
+            Kind::Other(kind) if !kind.is_empty() => {
+                format!("the interface {} of kind {kind}", self.name)
+            }
+            _ => format!("the interface {}", self.name),
+        }
+    }
+
+    /// What a restore must be told to make it again, if it must be.
+    pub fn advice(&self) -> Option<String> {
+        let name = &self.name;
+        let (what, option) = match self.kind {
+            Kind::Veth if self.other_is_outside => (
+                "one end of a veth pair whose other end is outside of the namespace",
+                format!("veth[{name}]:NAME, with the name of the other end"),
+            ),
+            Kind::Macvlan { .. } => (
+                "a macvlan on an interface outside of the namespace",
+                format!("macvlan[{name}]:NAME, with the name of that interface"),
+            ),
+            _ => return None,
+        };
+        Some(format!(
+            "{name} is {what}: give the restore --external {option}"
+        ))
+    }
+
     /// Its entry, in the namespace `id`; `devices` are those that tasks of the tree have open.
     ///
     /// # Errors
@@ -150,26 +215,25 @@ impl Link {
         accept_loss: bool,
     ) -> Result<NetDeviceEntry> {
         let device = devices.get(self.name.as_bytes());
-        if self.tun.is_some_and(Tun::has_header) && device.is_none() {
+        if self.kind.has_header() && device.is_none() {
             lose_header(&self.name, root, accept_loss)?;
         }
         let (conf4, conf6) = settings::of_interface(&self.name);
-        let kind = match self.tun {
-            Some(_) => NdType::Tun,
-            None => NdType::Loopback,
-        };
+        let is_loopback = matches!(self.kind, Kind::Loopback);
         Ok(NetDeviceEntry {
-            r#type: kind.into(),
+            r#type: self.kind.image_type().into(),
             ifindex: self.index,
             mtu: self.mtu,
             flags: self.flags,
             name: self.name.clone().into_bytes(),
-            tun: self.tun.map(|tun| tun.entry(device)),
-            address: self.address.clone().filter(|_| self.tun.is_some()),
+            tun: self.kind.tun(device),
+            macvlan: self.kind.macvlan(),
+            address: self.address.clone().filter(|_| !is_loopback),
+            master: self.master,
             conf4,
             conf6,
-            peer_ifindex: Some(self.index),
-            peer_nsid: Some(id),
+            peer_ifindex: Some(self.other.unwrap_or(self.index)),
+            peer_nsid: (!self.other_is_outside).then_some(id),
             ..NetDeviceEntry::default()
         })
     }
@@ -182,7 +246,9 @@ mod tests {
     #[test]
     fn every_namespace_has_a_loopback_interface() {
         let links = all().unwrap();
-        let lo = links.iter().find(|link| link.kind == ARPHRD_LOOPBACK);
+        let lo = links
+            .iter()
+            .find(|link| matches!(link.kind, Kind::Loopback));
         let lo = lo.expect("one");
         assert_eq!((lo.name.as_str(), lo.index), ("lo", 1));
         assert!(lo.mtu > 0);

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use commensal_images::Image;
 use commensal_sys::Pid;
 
-use super::refusal;
+use super::{refusal, saved};
 use crate::{Error, Refusal, Result};
 
 /// The older interface to the packet filter. What the other one made is seen
@@ -47,22 +47,30 @@ pub fn check(root: Pid) -> Vec<Refusal> {
 /// Where a program fails, with what it says.
 pub fn save(id: u32) -> Result<Vec<(Image, Vec<u8>)>> {
     let ipv6 = Path::new("/proc/sys/net/ipv6").exists();
+    let mut rules = run("ip", &["rule", "save"])?;
     let mut saved = vec![
         (Image::Ifaddr(id), run("ip", &["addr", "save"])?),
-        (Image::Route(id), run("ip", &["route", "save"])?),
-        (Image::Rule(id), run("ip", &["rule", "save"])?),
+        (Image::Route(id), routes("-4")?),
         (Image::Nftables(id), run("nft", &["list", "ruleset"])?),
     ];
     if ipv6 {
-        let routes = run("ip", &["-6", "route", "save"])?;
-        saved.push((Image::Route6(id), routes));
+        saved.push((Image::Route6(id), routes("-6")?));
+        let args = ["-6", "rule", "save"];
+        rules = saved::rules(rules, &run("ip", &args)?).map_err(failed("ip", &args))?;
     }
+    saved.push((Image::Rule(id), rules));
     let [v4, v6] = LEGACY;
     saved.extend(legacy(v4)?.map(|rules| (Image::Iptables(id), rules)));
     if ipv6 {
         saved.extend(legacy(v6)?.map(|rules| (Image::Ip6tables(id), rules)));
     }
     Ok(saved)
+}
+
+/// The routes of one version, of all tables.
+fn routes(version: &'static str) -> Result<Vec<u8>> {
+    let args = [version, "route", "save", "table", "all"];
+    saved::routes(&run("ip", &args)?).map_err(failed("ip", &args))
 }
 
 /// The rules of the older interface; none where its program is not installed.
@@ -77,21 +85,22 @@ fn legacy(program: &str) -> Result<Option<Vec<u8>>> {
 }
 
 fn run(program: &str, args: &[&str]) -> Result<Vec<u8>> {
-    let failed = |source| Error::NetworkProgram {
-        program: [&[program], args].concat().join(" "),
-        source,
-    };
     let output = Command::new(program)
         .args(args)
         .stdin(Stdio::null())
         .output()
-        .map_err(failed)?;
+        .map_err(failed(program, args))?;
     match output.status.success() {
         true => Ok(output.stdout),
         false => {
             let reason = String::from_utf8_lossy(&output.stderr);
             let reason = format!("{}: {}", output.status, reason.trim());
-            Err(failed(io::Error::other(reason)))
+            Err(failed(program, args)(io::Error::other(reason)))
         }
     }
+}
+
+fn failed(program: &str, args: &[&str]) -> impl FnOnce(io::Error) -> Error {
+    let program = [&[program], args].concat().join(" ");
+    move |source| Error::NetworkProgram { program, source }
 }

@@ -1,0 +1,85 @@
+//! Bridges: whose settings are those that a restore gives them.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use linux_raw_sys::netlink::NETLINK_ROUTE;
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};
+
+use super::kind::Kind;
+use super::{fresh, links};
+use crate::Result;
+use crate::net::request::{Requests, invalid};
+use crate::net::sock_diag::attributes;
+
+// include/uapi/linux/rtnetlink.h and if_link.h
+const RTM_NEWLINK: u16 = 16;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
+
+/// What a bridge does rather than what it is set to (`IFLA_BR_*`): the spanning tree's ids, root,
+/// cost, change of topology and timers; who asks for multicast groups; how many addresses it has
+/// learned.
+const STATE: [u16; 12] = [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 47, 48];
+
+/// The settings of a bridge, by their numbers (`IFLA_BR_*`).
+#[derive(Debug, PartialEq, Eq)]
+pub struct Bridge(BTreeMap<u16, Vec<u8>>);
+
+impl Bridge {
+    /// Reads the attributes of `IFLA_INFO_DATA`.
+    pub fn parse(data: &[u8]) -> io::Result<Self> {
+        let all = attributes(data, 0);
+        let settings = all.filter(|one| !matches!(one, Ok((kind, _)) if STATE.contains(kind)));
+        Ok(Self(settings.collect::<io::Result<_>>()?))
+    }
+
+    /// Those of a new one.
+    ///
+    /// # Errors
+    ///
+    /// Where there cannot be one.
+    pub fn usual() -> Result<Self> {
+        fresh::inside(|| {
+            let mut requests = Requests::open(NETLINK_ROUTE)?;
+            let kind = attribute(IFLA_INFO_KIND, b"bridge");
+            // `struct ifinfomsg` of no interface in particular.
+            let payload = [vec![0; 16], attribute(IFLA_LINKINFO, &kind)].concat();
+            let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+            let request = requests.message(RTM_NEWLINK, flags, &payload);
+            requests.send_acknowledged(&request)?;
+            let mut bridges = links::read()?
+                .into_iter()
+                .filter_map(|link| match link.kind {
+                    Kind::Bridge(bridge) => Some(bridge),
+                    _ => None,
+                });
+            bridges
+                .next_back()
+                .ok_or_else(|| invalid("a bridge that is not there"))
+        })
+    }
+}
+
+fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    let length = (4 + value.len()) as u16;
+    let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+    bytes.extend(value);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_of_a_bridge_is_no_setting() {
+        let settings = [attribute(1, &[1, 0, 0, 0]), attribute(7, &[1])];
+        let state = [attribute(10, &[8; 8]), attribute(19, &[9; 8])];
+        let all = [settings.concat(), state.concat()].concat();
+        let same = Bridge::parse(&settings.concat()).unwrap();
+        assert_eq!(Bridge::parse(&all).unwrap(), same);
+        assert_ne!(same, Bridge::parse(&attribute(7, &[0])).unwrap());
+    }
+}

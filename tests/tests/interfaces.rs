@@ -1,0 +1,127 @@
+//! The interfaces of a network namespace of a tree's own, as a container has them. Each test is in
+//! a network namespace of its own, too: what it makes there goes with it.
+
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use commensal_sys::namespace::unshare_network;
+use commensal_tests::harness::{Dumper, Program, Target, Then, assert_refused, wait_for};
+use commensal_tests::{judge_or_skip, machine_or_skip, need_or_skip};
+
+const RESTORE: &[&str] = &["--external", "veth[eth0]:host0"];
+
+fn container(more: &[&str]) -> Program {
+    let script = Program::script("python3", "interfaces.py").restless();
+    more.iter().fold(script, |script, word| script.arg(word))
+}
+
+/// Making namespaces takes root, and saving one the programs that look into it. From here on this
+/// thread, and what it starts, is in a new one, with the loopback interface that CRIU asks for.
+fn possible() -> bool {
+    let runs = |program: &str, version: &str| {
+        let mut command = Command::new(program);
+        command.arg(version).stdout(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    rustix::process::geteuid().is_root()
+        && runs("ip", "-V")
+        && runs("nft", "-v")
+        && unshare_network().is_ok()
+        && ip("link set lo up")
+}
+
+fn ip(arguments: &str) -> bool {
+    let mut ip = Command::new("ip");
+    ip.args(arguments.split_whitespace());
+    ip.stdout(Stdio::null()).stderr(Stdio::null());
+    ip.status().is_ok_and(|status| status.success())
+}
+
+/// Whether the kernel makes the interfaces that the victim has.
+fn has_interfaces() -> bool {
+    let has = |kind: &str| ip(&format!("link add try0 type {kind}")) && ip("link del try0");
+    has("veth") && has("bridge")
+}
+
+/// Whether something answers at the other end of the pair: nobody listens there, and the kernel
+/// says so.
+fn answers() -> bool {
+    assert!(ip("addr add 10.1.0.1/24 dev host0") && ip("link set host0 up"));
+    let address = SocketAddr::from(([10, 1, 0, 2], 9));
+    let answer = TcpStream::connect_timeout(&address, Duration::from_secs(30));
+    answer.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+}
+
+#[test]
+fn a_veth_pair_a_bridge_routes_and_rules_come_back() {
+    let judge = judge_or_skip!();
+    need_or_skip!(possible(), "it needs root, ip and nft");
+    machine_or_skip!(has_interfaces(), "the kernel has no veth or no bridges");
+    let target = Target::spawn_for_restore(&container(&[]));
+    assert!(answers(), "before");
+    let images = target.images_dir("images");
+    let dump = Dumper::chosen().run(target.pid(), &images, Then::Kill, &[]);
+    assert!(dump.is_ok(), "{dump:?}");
+    judge.decode_all(&images).expect("crit reads the images");
+    // The kernel takes the namespace down some time after its last task.
+    wait_for("the end of the pair", || {
+        (!ip("link show host0")).then_some(())
+    });
+    let _restored = judge
+        .restore_with(&images, RESTORE)
+        .expect("the judge restores it");
+    target.wait_rounds(3);
+    assert!(answers(), "after");
+    let inside = format!("--net=/proc/{}/ns/net", target.pid());
+    let port = Command::new("nsenter")
+        .args([&inside, "ip", "link", "show", "inner1", "master", "br0"])
+        .output()
+        .expect("nsenter runs");
+    assert!(!port.stdout.is_empty(), "the bridge has its port");
+}
+
+#[test]
+fn a_veth_pair_a_bridge_routes_and_rules_are_left_as_they_are() {
+    need_or_skip!(possible(), "it needs root, ip and nft");
+    machine_or_skip!(has_interfaces(), "the kernel has no veth or no bridges");
+    let target = Target::spawn(&container(&[]));
+    for turn in ["first", "second", "third"] {
+        let images = target.images_dir(turn);
+        let dump = Dumper::chosen().run(target.pid(), &images, Then::Resume, &[]);
+        assert!(dump.is_ok(), "{dump:?}");
+        target.wait_rounds(2);
+    }
+    assert!(answers());
+}
+
+#[test]
+fn what_the_images_have_no_place_for_is_refused_by_name() {
+    need_or_skip!(possible(), "it needs root, ip and nft");
+    machine_or_skip!(has_interfaces(), "the kernel has no veth or no bridges");
+    let target = Target::spawn(&container(&["lossy"]));
+    let images = target.images_dir("refused");
+    let failure = Dumper::Commensal
+        .run(target.pid(), &images, Then::Resume, &[])
+        .expect_err("it would lose something");
+    for name in [
+        "permanent neighbours",
+        "eth0 with an alias",
+        "br0 with settings",
+    ] {
+        assert!(failure.message.contains(name), "{}", failure.message);
+    }
+    target.wait_rounds(2);
+    let images = target.images_dir("accepted");
+    let dump = Dumper::Commensal.run(target.pid(), &images, Then::Resume, &["--accept-loss"]);
+    assert!(dump.is_ok(), "{dump:?}");
+    target.wait_rounds(2);
+}
+
+#[test]
+fn what_a_restore_would_fail_on_is_refused_by_name() {
+    need_or_skip!(possible(), "it needs root, ip and nft");
+    machine_or_skip!(has_interfaces(), "the kernel has no veth or no bridges");
+    machine_or_skip!(ip("nexthop add id 7 dev lo"), "the kernel has no next hops");
+    assert_refused(&container(&["fatal"]), &["--accept-loss"], "next hops");
+}
