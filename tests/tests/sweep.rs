@@ -1,10 +1,13 @@
 //! The dumper is killed at a sample of its system call stops; `cargo xtask sweep` takes all.
-//! About 15 seconds.
+//! About 20 seconds.
 
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use commensal_tests::harness::{paths, process};
 use commensal_tests::sweep::{Subject, Sweep};
+use commensal_tests::{machine_or_skip, need_or_skip};
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use rustix::process::Signal;
 
 fn assert_harmless(child: Option<&str>, modes: &[&str], first: usize, step: usize) {
@@ -64,6 +67,50 @@ fn four_threads_survive_their_dumper() {
 #[test]
 fn two_tasks_survive_their_dumper() {
     assert_harmless(Some("nap"), &["mixed"], 3, 89);
+}
+
+fn runs(program: &str, version: &str) -> bool {
+    let mut command = Command::new(program);
+    command.arg(version).stdout(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Whether a path is on the mount that is the root directory: a container has no other.
+fn is_on_root_mount(path: &Path) -> bool {
+    let mount = |path: &Path| {
+        let stat = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID);
+        stat.map(|stat| stat.stx_mnt_id).ok()
+    };
+    mount(path).is_some_and(|id| Some(id) == mount(Path::new("/")))
+}
+
+/// Its namespaces are entered and looked through, too, and the dumper's programs may outlive it.
+#[test]
+fn a_container_survives_its_dumper() {
+    let root = rustix::process::geteuid().is_root();
+    need_or_skip!(
+        root && runs("ip", "-V") && runs("nft", "-v"),
+        "it needs root, ip and nft"
+    );
+    let here =
+        is_on_root_mount(&paths::victim("victim-watch")) && is_on_root_mount(&std::env::temp_dir());
+    machine_or_skip!(here, "the tests are on a mount of their own");
+    let sweep = Sweep {
+        target: &|| Subject::start_contained(Some("nap"), &["mixed"]),
+        dumper: &|target| {
+            let mut command = Command::new(paths::commensal());
+            command
+                .args(["dump", "--then", "resume", "--images-dir"])
+                .arg(target.images())
+                .arg(target.pid().to_string());
+            command
+        },
+        first: 41,
+        step: 487,
+        signal: Signal::KILL,
+    };
+    let outcome = sweep.run();
+    assert!(outcome.is_clean(), "{outcome}");
 }
 
 /// A sweep that could not see harm would prove nothing.

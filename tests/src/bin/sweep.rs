@@ -24,15 +24,15 @@ struct Args {
     names: Vec<String>,
 }
 
-type Targets = (
+/// Name, mode of a child process, modes of threads, and how much coarser the steps are.
+type Target = (
     &'static str,
     Option<&'static str>,
     &'static [&'static str],
     usize,
 );
 
-/// Name, mode of a child process, modes of threads, and how much coarser the steps are.
-const TARGETS: [Targets; 7] = [
+const TARGETS: [Target; 8] = [
     ("one thread, computing", None, &["spin"], 1),
     ("one thread, sleeping", None, &["nap"], 1),
     ("one thread, both", None, &["mixed"], 1),
@@ -40,7 +40,11 @@ const TARGETS: [Targets; 7] = [
     ("one thread, under seccomp", None, &["lean"], 3),
     ("four threads", None, &["mixed", "spin", "poll", "futex"], 7),
     ("two tasks", Some("nap"), &["mixed"], 7),
+    (CONTAINER, Some("nap"), &["mixed"], 13),
 ];
+
+/// The target in namespaces of its own, which takes root.
+const CONTAINER: &str = "a container of two tasks";
 
 /// What is killed.
 const CHAIN: &str = "the chain of states";
@@ -69,7 +73,10 @@ fn main() -> ExitCode {
                 continue;
             }
             let sweep = Sweep {
-                target: &|| Subject::start(child, modes),
+                target: &|| match target {
+                    CONTAINER => Subject::start_contained(child, modes),
+                    _ => Subject::start(child, modes),
+                },
                 dumper: &|target| command(dumper, target),
                 first,
                 step: step * coarser,

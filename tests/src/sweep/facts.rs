@@ -15,14 +15,19 @@ pub struct Facts {
 struct Task {
     pid: u32,
     maps: String,
+    mounts: String,
 }
 
 impl Facts {
     /// Look at `root` and its descendants.
     pub fn of(root: u32) -> Self {
         let tasks = process::tree(root).into_iter().map(|pid| {
-            let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-            Task { pid, maps }
+            let text = |name| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+            Task {
+                pid,
+                maps: text("maps"),
+                mounts: text("mountinfo"),
+            }
         });
         Self {
             tasks: tasks.collect(),
@@ -47,6 +52,10 @@ impl Facts {
                 let line = |line: &&str| !task.maps.lines().any(|before| before == *line);
                 let new: Vec<&str> = now.maps.lines().filter(line).collect();
                 found.push(format!("{} mapping, new: {new:?}", task.pid));
+            }
+            if now.mounts != task.mounts {
+                let (before, now) = (&task.mounts, &now.mounts);
+                found.push(format!("{} has mounts:\n{now}and had:\n{before}", task.pid));
             }
         }
         found

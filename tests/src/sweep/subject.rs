@@ -29,6 +29,8 @@ pub struct Harm {
 #[derive(Debug)]
 pub struct Subject {
     child: Child,
+    /// Its first task: the child, or that of the container that the child has made.
+    root: u32,
     workers: usize,
     reader: Reader,
     before: Facts,
@@ -38,11 +40,21 @@ pub struct Subject {
 impl Subject {
     /// Start `victim-watch` with these modes; `child` is the mode of a child process.
     pub fn start(child: Option<&str>, modes: &[&str]) -> Self {
+        Self::started_by(Command::new("setsid"), child, modes)
+    }
+
+    /// The same in pid, mount and network namespaces of its own; takes root.
+    pub fn start_contained(child: Option<&str>, modes: &[&str]) -> Self {
+        let mut container = Command::new("sh");
+        container.arg(paths::script("contained.sh"));
+        Self::started_by(container, child, modes)
+    }
+
+    fn started_by(mut command: Command, child: Option<&str>, modes: &[&str]) -> Self {
         reaper::adopt_orphans();
         let dir = tempfile::tempdir().expect("a temporary directory");
         let report = dir.path().join("report");
         let reader = Reader::create(&report).expect("a new report");
-        let mut command = Command::new("setsid");
         command.arg(paths::victim("victim-watch")).arg(&report);
         if let Some(mode) = child {
             command.args(["--child", mode]);
@@ -61,9 +73,15 @@ impl Subject {
                 .all(|&rounds| rounds > 2)
                 .then_some(())
         });
-        let before = Facts::of(child_process.id());
+        // The report is mapped by the victim itself; what started it waits, or became it.
+        let root = process::tree(child_process.id())
+            .into_iter()
+            .find(|pid| is_victim(*pid))
+            .expect("it runs");
+        let before = Facts::of(root);
         Self {
             child: child_process,
+            root,
             workers,
             reader,
             before,
@@ -73,7 +91,7 @@ impl Subject {
 
     /// The first task.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.root
     }
 
     /// All tasks.
@@ -153,6 +171,11 @@ impl Subject {
     }
 }
 
+fn is_victim(pid: u32) -> bool {
+    let program = std::fs::read_link(format!("/proc/{pid}/exe"));
+    program.is_ok_and(|program| program.ends_with("victim-watch"))
+}
+
 /// What kind of harm a list of differences is.
 fn kind(differences: &str) -> &'static str {
     let is = |words: &[&str]| words.iter().any(|word| differences.contains(word));
@@ -169,7 +192,7 @@ fn kind(differences: &str) -> &'static str {
 
 impl Drop for Subject {
     fn drop(&mut self) {
-        process::kill_tree(self.pid());
+        process::kill_tree(self.child.id());
         process::kill_marked(self.dir.path());
     }
 }

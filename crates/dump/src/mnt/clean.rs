@@ -49,16 +49,19 @@ pub fn clone_of(root: Pid, mount: &Mount, mounts: &Mounts) -> Result<OwnedFd> {
 
 /// The mounts that lie over a mount, or over a mount that it is below, the uppermost first.
 fn covers<'m>(mount: &Mount, mounts: &'m Mounts) -> Vec<&'m Mount> {
-    let mut ancestors = vec![mount.id];
-    let mut next = mounts.by_id(mount.parent);
-    while let Some(ancestor) = next.filter(|ancestor| !ancestors.contains(&ancestor.id)) {
-        ancestors.push(ancestor.id);
-        next = mounts.by_id(ancestor.parent);
+    // Each mount on the way to it, with where the way leaves it for the next.
+    let mut way = vec![(mount.id, mount.point.as_slice())];
+    let mut below = mount;
+    while let Some(above) = mounts.by_id(below.parent)
+        && way.iter().all(|(id, _)| *id != above.id)
+    {
+        way.push((above.id, below.point.as_slice()));
+        below = above;
     }
     let over = |other: &&Mount| {
-        !ancestors.contains(&other.id)
-            && ancestors.contains(&other.parent)
-            && other.is_above(&mount.point)
+        let is_aside = way.iter().all(|(id, _)| *id != other.id);
+        let mut leaves = way.iter();
+        is_aside && leaves.any(|(id, point)| other.parent == *id && other.is_above(point))
     };
     mounts.iter().rev().filter(over).collect()
 }
@@ -89,6 +92,7 @@ mod tests {
             b"4 3 0:4 / /dev/shm rw - tmpfs a rw",
             b"5 4 0:5 / /dev/shm/x rw - tmpfs a rw",
             b"6 2 0:6 / /dev rw - tmpfs a rw",
+            b"7 6 0:7 / /dev/shm rw - tmpfs a rw",
         ];
         let mounts = Mounts::parse(lines.into_iter()).unwrap();
         let over = |id| {
@@ -99,5 +103,6 @@ mod tests {
         assert_eq!(over(5), [6]);
         assert_eq!(over(6), [0u64; 0]);
         assert_eq!(over(2), [6]);
+        assert_eq!(over(7), [0u64; 0], "3 is under 6");
     }
 }
