@@ -28,6 +28,7 @@ use crate::task::{leader, security};
 use crate::tree::ids::Ids;
 use crate::tree::image::{self, Node};
 use crate::tree::{Body, Frozen, Member};
+use crate::userns::{self, Users};
 use crate::{Error, Options, Result, Summary, mnt, uts};
 
 use memory::Asked;
@@ -60,6 +61,7 @@ pub struct Collector<'s, 'p, S> {
     own_mounts: Option<Mounts>,
     options: &'s Options,
     pids: Pids,
+    users: Users,
     figures: Summary,
 }
 
@@ -132,6 +134,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             own_mounts: None,
             options,
             pids: prepared.pids.clone(),
+            users: Users::OURS,
             figures: Summary::default(),
         })
     }
@@ -150,7 +153,8 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
     ///
     /// # Errors
     ///
-    /// Refused where two tasks share what a restore cannot make shared.
+    /// Refused where two tasks share what a restore cannot make shared, or where the tree has
+    /// meanwhile gone into a user namespace that cannot be restored.
     pub fn begin(&mut self, frozen: &Frozen, copier: &mut Copier<'_>) -> Result<()> {
         let is_live = |member: &&Member| matches!(member.body, Body::Live(_));
         let live = frozen.members.iter().filter(is_live);
@@ -173,7 +177,13 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         let segments = self.segments.iter().flat_map(Segments::ids);
         self.files.reserve_shared_memory(segments);
         let pids = frozen.members.iter().map(|member| member.pid);
-        self.files.begin(pids.collect(), self.pids.clone());
+        self.users = Users::of(root)?;
+        let refusals = userns::check(root, &self.users)?;
+        if !refusals.is_empty() {
+            return Err(refusals.into());
+        }
+        let users = self.users.clone();
+        self.files.begin(pids.collect(), self.pids.clone(), users);
         self.own_mounts = self.files.own_mounts(root)?;
         Ok(())
     }
@@ -229,15 +239,17 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         }
         if let Some(mounts) = &self.own_mounts {
             let has_master = |pty| self.files.has_pty_master(pty);
-            mnt::dump(self.set, self.root, mounts, self.options, has_master)?;
+            let of = (self.root, &self.users);
+            mnt::dump(self.set, of, mounts, self.options, has_master)?;
             self.figures.own_mounts = true;
         }
         let mut files = self.files.finish()?;
         let root = self.root;
         if let Some(segments) = self.segments {
-            segments.dump(root, self.set, &mut files.memory_files)?;
+            segments.dump((root, &self.users), self.set, &mut files.memory_files)?;
         }
         uts::write(self.set, root)?;
+        self.users.write(self.set)?;
         let shared = self.pages.shared(&files.memory_files)?;
         self.figures.shared_pages_scanned = shared.scanned;
         self.figures.shared_pages_written = shared.written;

@@ -6,7 +6,8 @@
 //! - `mm`: mappings and the pages behind them;
 //! - `files`: descriptors, one module for a kind;
 //! - `net`: descriptors that are sockets;
-//! - `ipc`, `uts`, `timens`, `pidns`, `mnt`: namespaces of the tree's own; `net` has that of the network;
+//! - `ipc`, `uts`, `timens`, `pidns`, `userns`, `mnt`: namespaces of the tree's own; `net` has that of the
+//!   network;
 //! - `proc`: the texts of proc(5), parsed.
 #![forbid(unsafe_code)]
 
@@ -44,6 +45,7 @@ mod summary;
 pub mod task;
 mod timens;
 pub mod tree;
+pub mod userns;
 mod uts;
 
 pub use cgroup::{CgroupSelection, ParsePropertiesError};

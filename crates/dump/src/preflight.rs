@@ -14,6 +14,7 @@ use crate::task::unsaved;
 use crate::tree::ids::Ids;
 use crate::tree::namespaces::{Namespaces, has_time_for_children, own_pid};
 use crate::tree::{Seen, walk};
+use crate::userns::{self, Users};
 use crate::{Error, Options, Place, Refusal, Result, mnt, proc};
 
 /// `PF_KTHREAD` (include/linux/sched.h), in `/proc/PID/stat`.
@@ -54,6 +55,12 @@ fn look(root: Pid, options: &Options) -> Result<Prepared> {
         .into_iter()
         .partition(|task| task.status.state == b'Z');
     none(within_reach(&live, root)?)?;
+    let users = Users::of(root)?;
+    let mut refusals = userns::check(root, &users)?;
+    let ids = |task: &Seen| userns::check_task(task.pid, &task.status, &users, options);
+    refusals.extend(live.iter().flat_map(ids));
+    none(refusals)?;
+    users.warn(root);
     let names = |task: &Seen| (task.pid, task.threads.clone());
     let inside = Pids::of(root, live.iter().chain(&zombies).map(names))?;
     let pids: Vec<Pid> = live.iter().map(|task| task.pid).collect();
@@ -233,9 +240,13 @@ fn inspect(
     let (root_status, of_root) = of_root.get_or_insert_with(|| (task.status.clone(), namespaces));
     for namespace in namespaces.differences(own) {
         // These are dumped where the whole tree lives in one.
-        if ["cgroup", "ipc", "mnt", "net", "pid", "time", "uts"].contains(&namespace)
+        if ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"].contains(&namespace)
             && !namespaces.differences(of_root).contains(&namespace)
         {
+            continue;
+        }
+        if namespace == "user" {
+            refusals.push(userns::nested(pid));
             continue;
         }
         refusals.push(refuse(

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -35,10 +36,39 @@ impl Judge {
         images: &Path,
         arguments: &[&str],
     ) -> Result<Restored, JudgeError> {
+        self.run_restore(self.command("usr/sbin/criu"), images, arguments)
+    }
+
+    /// Restore a dump of a tree in a user namespace of its own. Its root is a mount of our own root
+    /// with nothing mounted below it: what is, could not be left out by the restore.
+    pub fn restore_below_mount(
+        &self,
+        images: &Path,
+        arguments: &[&str],
+    ) -> Result<Restored, JudgeError> {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let criu = self.command("usr/sbin/criu");
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "sh", "-c"])
+            .arg(r#"mount --bind / "$0" && exec "$@""#)
+            .arg(root.path())
+            .arg(criu.get_program())
+            .args(criu.get_args());
+        let root = root.path().to_string_lossy();
+        let arguments = [&["--root", &root], arguments].concat();
+        self.run_restore(command, images, &arguments)
+    }
+
+    fn run_restore(
+        &self,
+        mut criu: Command,
+        images: &Path,
+        arguments: &[&str],
+    ) -> Result<Restored, JudgeError> {
         reaper::adopt_orphans();
         let work = tempfile::tempdir().expect("a temporary directory");
-        let status = self
-            .command("usr/sbin/criu")
+        let status = criu
             .args([
                 "restore",
                 "--no-default-config",

@@ -42,7 +42,7 @@ impl<S: ImageSink> Collector<'_, '_, S> {
             .collect::<Result<Vec<_>>>()?;
         let blocked = threads[0].blocked;
         let outside = leader::Outside::collect(&task, &stat, &statuses[0], blocked, stop)?;
-        let leader = outside.in_namespace(&self.pids);
+        let leader = outside.in_namespace(&self.pids, &self.users);
         let umask = threads[0].umask();
 
         // Before anything of ours is in it: scratch bytes would make pages that were not there.
@@ -143,7 +143,8 @@ impl<S: ImageSink> Collector<'_, '_, S> {
         let mut sets = HashMap::new();
         for thread in threads {
             let known = inside.of(thread.tid)?;
-            let mut core = thread.complete(&known.info, self.security)?;
+            let mut core =
+                thread.complete(&known.info, self.security, (&self.users, self.options))?;
             if let Some(cgroups) = &mut self.cgroups {
                 core.core.cg_set = Some(match known.groups.and_then(|key| sets.get(&key)) {
                     Some(set) => *set,

@@ -6,6 +6,7 @@ use commensal_sys::{Errno, Pid};
 
 use super::{FilesDump, Images, OpenFile, Pass, own_pid, table};
 use crate::pidns::Pids;
+use crate::userns::Users;
 use crate::{Error, Options, Refusal, Result};
 
 /// Every descriptor of a tree that a dump would refuse now: of its live tasks, the root first; its
@@ -37,7 +38,7 @@ fn look(live: &[Pid], zombies: &[Pid], pids: &Pids, options: &Options) -> Result
     let tasks = [live, zombies].concat();
     let root = tasks.first().copied().unwrap_or_else(own_pid);
     let mut dump = FilesDump::for_pass(Images::of(&set), root, options, Pass::Check)?;
-    dump.begin(tasks, pids.clone());
+    dump.begin(tasks, pids.clone(), Users::of(root)?);
     let mut refusals = Vec::new();
     for pid in live {
         match check_task(*pid, &mut dump, &mut refusals) {
@@ -57,7 +58,7 @@ fn check_task(pid: Pid, dump: &mut FilesDump<'_>, refusals: &mut Vec<Refusal>) -
     };
     for fd in table::numbers(pid)? {
         let one = table::FdFlags { fd, cloexec: false };
-        let file = OpenFile::of_task(&task, one.fd, &dump.pids);
+        let file = OpenFile::of_task(&task, one.fd, (&dump.pids, &dump.users));
         collect(file.and_then(|file| dump.descriptor(&file, one)), refusals)?;
     }
     Ok(())

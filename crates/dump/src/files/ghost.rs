@@ -69,10 +69,11 @@ fn refuse_too_large(file: &OpenFile, name: &[u8], limit: u64) -> Result<()> {
 fn write(file: &OpenFile, ghost: u32, dump: &mut FilesDump<'_>) -> Result<()> {
     let stat = &file.stat;
     let regular = stat.file_type() == FileType::RegularFile;
+    let (uid, gid) = file.owned_by("a deleted file", &dump.users)?;
     let chunks = regular && stat.size >= CHUNKS_FROM;
     let entry = GhostFileEntry {
-        uid: stat.uid,
-        gid: stat.gid,
+        uid,
+        gid,
         mode: stat.mode,
         dev: Some(kernel_dev(stat.dev)),
         ino: Some(stat.ino),

@@ -136,7 +136,7 @@ mod tests {
         OpenFile::of_task(
             &PidFd::open(own_pid()).unwrap(),
             file.as_raw_fd(),
-            &crate::pidns::Pids::OURS,
+            (&crate::pidns::Pids::OURS, &crate::userns::Users::OURS),
         )
         .unwrap()
     }

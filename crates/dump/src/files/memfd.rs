@@ -91,10 +91,11 @@ fn dump_inode(file: &OpenFile, inode_id: u32, dump: &mut FilesDump<'_>) -> Resul
         Err(errno) => return Err(file.error("F_GET_SEALS", errno)),
     };
     let shmid = dump.memory_files.contents.add(&fd)?;
+    let (uid, gid) = file.owned_by("a memory file", &dump.users)?;
     let entry = MemfdInodeEntry {
         name: name.strip_prefix(PREFIX).unwrap_or(name).to_vec(),
-        uid: file.stat.uid,
-        gid: file.stat.gid,
+        uid,
+        gid,
         size: file.stat.size,
         shmid,
         seals: seals.bits(),

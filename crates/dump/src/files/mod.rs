@@ -71,6 +71,7 @@ use crate::mm::SharedMemory;
 use crate::mnt::{Mounts, Root};
 use crate::net::{Connections, Sockets};
 use crate::pidns::Pids;
+use crate::userns::Users;
 use crate::{Error, Options, Place, Result};
 use identity::{Identities, Identity};
 
@@ -95,6 +96,8 @@ pub struct FilesDump<'s> {
     tasks: Vec<Pid>,
     /// What the tree calls them.
     pids: Pids,
+    /// What it calls users and groups.
+    pub(crate) users: Users,
     pub(crate) images: Images<'s>,
     files: commensal_images::EntryWriter<'s>,
     identities: Identities,
@@ -148,10 +151,12 @@ impl<'s> FilesDump<'s> {
         Self::for_pass(images, root, options, Pass::Write)
     }
 
-    /// The tree is of these tasks, the root first, zombies included; `pids` is what it calls them.
-    pub fn begin(&mut self, tasks: Vec<Pid>, pids: Pids) {
+    /// The tree is of these tasks, the root first, zombies included; `pids` is what it calls them,
+    /// `users` what it calls the owners of files.
+    pub fn begin(&mut self, tasks: Vec<Pid>, pids: Pids, users: Users) {
         self.tasks = tasks;
         self.pids = pids;
+        self.users = users;
     }
 
     fn for_pass(images: Images<'s>, root: Pid, options: &'s Options, pass: Pass) -> Result<Self> {
@@ -165,6 +170,7 @@ impl<'s> FilesDump<'s> {
             pass,
             tasks: Vec::new(),
             pids: Pids::OURS,
+            users: Users::OURS,
             files: images.entries(commensal_images::Image::Files)?,
             identities: Identities::default(),
             types: HashMap::new(),
@@ -235,7 +241,7 @@ impl<'s> FilesDump<'s> {
     ///
     /// As [`FilesDump::table`].
     pub fn in_flight(&mut self, fd: OwnedFd, place: Place) -> Result<(FdTypes, u32)> {
-        let file = OpenFile::in_flight(fd, place, &self.pids)?;
+        let file = OpenFile::in_flight(fd, place, (&self.pids, &self.users))?;
         let (kind, id) = self.dump(&file)?;
         self.kept.push(file.into_fd());
         Ok((kind, id))

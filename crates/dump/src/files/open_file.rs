@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags, SeekFrom};
 
 use super::Stat;
 use super::fdinfo::FdInfo;
-use crate::pidns::Pids;
+use super::owner::Names;
 use crate::{Error, Place, Refusal, Result};
 
 /// Room for most paths at the first try, in bytes.
@@ -47,7 +47,7 @@ impl OpenFile {
     /// # Errors
     ///
     /// EBADF from pidfd_getfd(2) where the task has closed it.
-    pub fn of_task(task: &PidFd, fd: i32, pids: &Pids) -> Result<Self> {
+    pub fn of_task(task: &PidFd, fd: i32, names: Names<'_>) -> Result<Self> {
         let duplicate = task.duplicate(fd)?;
         let pid = task.pid();
         let mut file = Self::new(TaskFd { pid, fd }, Place::Fd { pid, fd }, duplicate)?;
@@ -55,7 +55,7 @@ impl OpenFile {
             .ask("F_GETFL", |fd| rustix::fs::fcntl_getfl(fd))?
             .bits();
         if !file.is_path_only() {
-            file.ask_owner(pids)?;
+            file.ask_owner(names)?;
         }
         Ok(file)
     }
@@ -82,7 +82,7 @@ impl OpenFile {
     /// # Errors
     ///
     /// When the file system does not answer.
-    pub fn in_flight(fd: OwnedFd, place: Place, pids: &Pids) -> Result<Self> {
+    pub fn in_flight(fd: OwnedFd, place: Place, names: Names<'_>) -> Result<Self> {
         let at = TaskFd {
             pid: own_pid(),
             fd: fd.as_raw_fd(),
@@ -92,7 +92,7 @@ impl OpenFile {
             .ask("F_GETFL", |fd| rustix::fs::fcntl_getfl(fd))?
             .bits();
         if !file.is_path_only() {
-            file.ask_owner(pids)?;
+            file.ask_owner(names)?;
         }
         Ok(file)
     }

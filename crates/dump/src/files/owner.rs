@@ -1,4 +1,4 @@
-//! Who is told of I/O on a file (fcntl(2), F_SETOWN).
+//! Whose a file is, and who is told of I/O on it (fcntl(2), F_SETOWN), as the tree calls them.
 
 use commensal_images::messages::FownEntry;
 use commensal_sys::{Pid, fcntl};
@@ -6,11 +6,25 @@ use commensal_sys::{Pid, fcntl};
 use super::OpenFile;
 use crate::pidns::Pids;
 use crate::proc::Status;
+use crate::userns::{Uid, Unmapped, Users};
 use crate::{Error, Result};
 
+/// What the tree calls tasks, and users.
+pub type Names<'n> = (&'n Pids, &'n Users);
+
 impl OpenFile {
-    /// Asks who is told of I/O on it.
-    pub(super) fn ask_owner(&mut self, pids: &Pids) -> Result<()> {
+    /// What the tree calls its owner: the user, and the group.
+    ///
+    /// # Errors
+    ///
+    /// Refused where the tree has no id for one of the two; `what` is the file.
+    pub fn owned_by(&self, what: &str, users: &Users) -> Result<(u32, u32)> {
+        let owner = users.owner(self.stat.owner);
+        owner.map_err(|unmapped| unmapped.refuse(what, self.place.clone()).into())
+    }
+
+    /// Asks who is told of I/O on it, and by whose will.
+    pub(super) fn ask_owner(&mut self, (pids, users): Names<'_>) -> Result<()> {
         self.owner.signum = self.ask("F_GETSIG", fcntl::signal)?;
         let owner = self.ask("F_GETOWN_EX", fcntl::owner)?;
         if owner.pid == 0 {
@@ -24,9 +38,14 @@ impl OpenFile {
             return Ok(());
         }
         let uids = self.ask("F_GETOWNER_UIDS", fcntl::owner_uids)?;
+        let uid = |uid| {
+            let what = "a file that a user set the receiver of signals of (F_SETOWN)";
+            let unmapped = |unmapped: Unmapped| unmapped.refuse(what, self.place.clone());
+            users.uid(Uid::told(uid)).map_err(unmapped)
+        };
         self.owner = FownEntry {
-            uid: uids.uid,
-            euid: uids.euid,
+            uid: uid(uids.uid)?,
+            euid: uid(uids.euid)?,
             signum: self.owner.signum,
             pid_type: owner.kind as u32,
             pid: id.for_image(),

@@ -5,6 +5,8 @@ use std::os::fd::BorrowedFd;
 use commensal_sys::Errno;
 use rustix::fs::{AtFlags, CWD, Statx, StatxFlags};
 
+use crate::userns::{Gid, Owner, Uid};
+
 /// What stat(2) says of a file, and the mount it was opened on.
 #[derive(Clone, Debug)]
 pub struct Stat {
@@ -18,10 +20,8 @@ pub struct Stat {
     pub mode: u32,
     /// How many names the inode has.
     pub nlink: u32,
-    /// The owner.
-    pub uid: u32,
-    /// The group.
-    pub gid: u32,
+    /// Whose it is.
+    pub owner: Owner,
     /// The size, in bytes.
     pub size: u64,
     /// Space on disk, in units of 512 bytes.
@@ -61,8 +61,10 @@ impl From<&Statx> for Stat {
             rdev: rustix::fs::makedev(s.stx_rdev_major, s.stx_rdev_minor),
             mode: s.stx_mode.into(),
             nlink: s.stx_nlink,
-            uid: s.stx_uid,
-            gid: s.stx_gid,
+            owner: Owner {
+                uid: Uid::told(s.stx_uid),
+                gid: Gid::told(s.stx_gid),
+            },
             size: s.stx_size,
             blocks: s.stx_blocks,
             atime: (s.stx_atime.tv_sec, s.stx_atime.tv_nsec),

@@ -72,7 +72,7 @@ impl FilesDump<'_> {
         };
         let mut entries = Vec::with_capacity(open.len());
         for one in open {
-            let mut file = OpenFile::of_task(table.task, one.fd, &self.pids)?;
+            let mut file = OpenFile::of_task(table.task, one.fd, (&self.pids, &self.users))?;
             file.description = table.descriptions.get(&one.fd).copied();
             entries.push(self.descriptor(&file, *one)?);
         }

@@ -20,6 +20,7 @@ use commensal_sys::{Error as SysError, Pid};
 use crate::files::MemoryDevices;
 use crate::mm::SharedMemory;
 use crate::tree::namespaces::{self, tree_id};
+use crate::userns::Users;
 use crate::{Error, Result, proc};
 use table::{Row, rows};
 
@@ -45,23 +46,23 @@ impl Segments {
         self.0.iter().map(|row| row.id)
     }
 
-    /// Writes the images of the namespace; the contents of the segments are added to `memory`.
+    /// Writes the images of the namespace of the tree of `root`, which has these `users`; the contents of the segments are added to `memory`.
     ///
     /// # Errors
     ///
     /// Where an object cannot be read, or an image not be written.
     pub fn dump<S: ImageSink>(
         self,
-        root: Pid,
+        (root, users): (Pid, &Users),
         set: &ImageSet<S>,
         memory: &mut SharedMemory,
     ) -> Result<()> {
         namespaces::inside(root, "ipc", || {
             let id = tree_id("ipc");
             set.one(Image::IpcVar(id), &limits::read())?;
-            self.segments(id, set, memory)?;
-            objects::queues(id, set)?;
-            objects::semaphores(id, set)
+            self.segments(id, set, (root, users), memory)?;
+            objects::queues(id, set, (root, users))?;
+            objects::semaphores(id, set, (root, users))
         })
     }
 
@@ -69,6 +70,7 @@ impl Segments {
         self,
         id: u32,
         set: &ImageSet<S>,
+        of: (Pid, &Users),
         memory: &mut SharedMemory,
     ) -> Result<()> {
         /// Of shmget(2), for huge pages.
@@ -88,7 +90,7 @@ impl Segments {
                 size: row.number("size")?,
                 in_pagemaps: Some(true),
                 hugetlb_flag: huge.map(|flags| flags & !MFD_HUGETLB | SHM_HUGETLB),
-                desc: row.desc()?,
+                desc: row.desc(of)?,
             })?;
             memory.add_segment(row.id, file);
         }

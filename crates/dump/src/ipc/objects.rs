@@ -2,22 +2,23 @@
 
 use commensal_images::messages::{IpcMsg, IpcMsgEntry, IpcSemEntry};
 use commensal_images::{Image, ImageSet, ImageSink};
-use commensal_sys::system_v;
+use commensal_sys::{Pid, system_v};
 
 use super::table::rows;
 use crate::Result;
+use crate::userns::Users;
 
 /// The message queues of our thread's namespace, with all messages.
 ///
 /// # Errors
 ///
 /// Where one cannot be read, or the image not be written.
-pub fn queues<S: ImageSink>(id: u32, set: &ImageSet<S>) -> Result<()> {
+pub fn queues<S: ImageSink>(id: u32, set: &ImageSet<S>, of: (Pid, &Users)) -> Result<()> {
     let mut images = set.entries(Image::IpcnsMsg(id))?;
     for row in rows("msg")? {
         let (qnum, bytes) = (row.number("qnum")?, row.number("cbytes")?);
         images.entry(&IpcMsgEntry {
-            desc: row.desc()?,
+            desc: row.desc(of)?,
             qbytes: system_v::queue_capacity(row.id)? as u32,
             qnum: qnum as u32,
         })?;
@@ -40,12 +41,12 @@ pub fn queues<S: ImageSink>(id: u32, set: &ImageSet<S>) -> Result<()> {
 /// # Errors
 ///
 /// As [`queues`].
-pub fn semaphores<S: ImageSink>(id: u32, set: &ImageSet<S>) -> Result<()> {
+pub fn semaphores<S: ImageSink>(id: u32, set: &ImageSet<S>, of: (Pid, &Users)) -> Result<()> {
     let mut images = set.entries(Image::IpcnsSem(id))?;
     for row in rows("sem")? {
         let values = system_v::semaphores(row.id)?;
         let entry = IpcSemEntry {
-            desc: row.desc()?,
+            desc: row.desc(of)?,
             nsems: values.len() as u32,
         };
         let mut bytes: Vec<u8> = values.into_iter().flat_map(u16::to_le_bytes).collect();

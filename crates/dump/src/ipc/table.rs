@@ -3,8 +3,10 @@
 use std::fs;
 
 use commensal_images::messages::IpcDescEntry;
+use commensal_sys::Pid;
 
-use crate::{Error, Result, proc};
+use crate::userns::{Gid, Owner, Uid, Users};
+use crate::{Error, Place, Result, proc};
 
 /// One object: its columns by their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,16 +73,23 @@ impl Row {
     ///
     /// # Errors
     ///
-    /// As [`Row::number`].
-    pub fn desc(&self) -> Result<IpcDescEntry> {
+    /// As [`Row::number`]; refused where it belongs to one of whom `users` know nothing.
+    pub fn desc(&self, (root, users): (Pid, &Users)) -> Result<IpcDescEntry> {
         let number = |name| self.number(name).map(|value| value as u32);
+        let owner = |user, group| {
+            let (uid, gid) = (Uid::told(number(user)?), Gid::told(number(group)?));
+            let known = users.owner(Owner { uid, gid });
+            let what = format!("with the System V object {} of its IPC namespace", self.id);
+            known.map_err(|unmapped| Error::from(unmapped.refuse(what, Place::Task { pid: root })))
+        };
+        let ((uid, gid), (cuid, cgid)) = (owner("uid", "gid")?, owner("cuid", "cgid")?);
         Ok(IpcDescEntry {
             id: self.id,
             key: number("key")?,
-            uid: number("uid")?,
-            gid: number("gid")?,
-            cuid: number("cuid")?,
-            cgid: number("cgid")?,
+            uid,
+            gid,
+            cuid,
+            cgid,
             mode: self.read("perms", |value| u32::from_str_radix(value, 8).ok())?,
         })
     }
@@ -104,10 +113,17 @@ mod tests {
         let rows = parse(text, "sem").unwrap();
         assert_eq!(rows.len(), 1);
         assert_eq!(rows[0].number("nsems").unwrap(), 2);
-        let desc = rows[0].desc().unwrap();
+        let root = Pid::new(1).unwrap();
+        let desc = rows[0].desc((root, &Users::OURS)).unwrap();
         assert_eq!((desc.id, desc.key, desc.mode), (3, 0xdead_beef, 0o1600));
         assert_eq!((desc.uid, desc.gid, desc.cuid, desc.cgid), (10, 11, 12, 13));
         assert!(rows[0].number("size").is_err());
+        let users = Users::with_maps("0 0 100", "0 10 2");
+        let desc = rows[0].desc((root, &users));
+        assert!(matches!(desc, Err(Error::Refused(_))), "{desc:?}");
+        let users = Users::with_maps("0 10 100", "0 10 100");
+        let desc = rows[0].desc((root, &users)).unwrap();
+        assert_eq!((desc.uid, desc.gid, desc.cuid, desc.cgid), (0, 1, 2, 3));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -15,8 +15,10 @@ use flate2::write::GzEncoder;
 use rustix::fs::{Dir, FileType, Mode, OFlags, major, minor, openat};
 use tar::{Builder, EntryType, Header, HeaderMode};
 
+use super::sparse::Extents;
 use crate::Cancel;
 use crate::files::Stat;
+use crate::userns::{Unmapped, Users};
 
 /// Why there is no archive.
 #[derive(Debug)]
@@ -27,6 +29,18 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A file belongs to one who has no id in the tree's user namespace.
+    Unmapped {
+        /// Which, below the root of the file system.
+        path: PathBuf,
+        /// Who.
+        unmapped: Unmapped,
+    },
+    /// A device, which nobody can make in a user namespace.
+    Device {
+        /// Which, below the root of the file system.
+        path: PathBuf,
     },
     /// The archive could not be written.
     Image(WriteError),
@@ -43,11 +57,12 @@ pub struct Archive<'s> {
     linked: HashMap<u64, PathBuf>,
     /// A file with extended attributes, which the archive does not have.
     lost: Option<String>,
+    users: &'s Users,
     cancel: &'s Cancel,
 }
 
 impl<'s> Archive<'s> {
-    /// Writes all files below `root`. Left out are sockets, which a restore binds anew. Gives the
+    /// Writes all files below `root`, whose owners are called as `users` have them. Left out are sockets, which a restore binds anew. Gives the
     /// name of a file with extended attributes, which are left out, too.
     ///
     /// # Errors
@@ -56,6 +71,7 @@ impl<'s> Archive<'s> {
     pub fn write(
         root: OwnedFd,
         image: RawWriter<'s>,
+        users: &'s Users,
         cancel: &'s Cancel,
     ) -> Result<Option<String>> {
         let output = Output {
@@ -69,6 +85,7 @@ impl<'s> Archive<'s> {
             tar,
             linked: HashMap::new(),
             lost: None,
+            users,
             cancel,
         };
         let written = archive.directory(root, Path::new("."));
@@ -110,8 +127,8 @@ impl<'s> Archive<'s> {
     /// A directory with all that is in it.
     fn directory(&mut self, fd: OwnedFd, path: &Path) -> Result<()> {
         self.note_attributes(fd.as_fd(), path);
+        let mut header = self.header(fd.as_fd(), EntryType::Directory, path)?;
         self.read(path, |tar| {
-            let mut header = header(fd.as_fd(), EntryType::Directory)?;
             tar.append_data(&mut header, path.join(""), io::empty())
         })?;
         let names = self.read(path, |_| names(fd.as_fd()))?;
@@ -160,9 +177,20 @@ impl<'s> Archive<'s> {
     ) -> Result<()> {
         match kind {
             FileType::RegularFile => {
-                let mut file = File::from(self.read(path, |_| open())?);
+                let file = File::from(self.read(path, |_| open())?);
                 self.note_attributes(file.as_fd(), path);
-                self.read(path, |tar| tar.append_file(path, &mut file))
+                let mut header = self.header(file.as_fd(), EntryType::Regular, path)?;
+                let extents = self.read(path, |_| Extents::of(&file, stat.size))?;
+                self.read(path, |tar| match extents {
+                    Some(extents) => {
+                        let data = extents.entry(&mut header, &file, stat.size)?;
+                        tar.append_data(&mut header, path, data)
+                    }
+                    None => {
+                        header.set_size(stat.size);
+                        tar.append_data(&mut header, path, (&file).take(stat.size))
+                    }
+                })
             }
             FileType::Symlink => {
                 let target =
@@ -171,24 +199,48 @@ impl<'s> Archive<'s> {
                 self.link(&fd, EntryType::Symlink, path, &target)
             }
             FileType::Fifo => self.special(&fd, EntryType::Fifo, stat, path),
+            FileType::CharacterDevice | FileType::BlockDevice if self.users.are_own() => {
+                Err(Error::Device { path: path.into() })
+            }
             FileType::CharacterDevice => self.special(&fd, EntryType::Char, stat, path),
             _ => self.special(&fd, EntryType::Block, stat, path),
         }
     }
 
     fn link(&mut self, fd: &OwnedFd, kind: EntryType, path: &Path, target: &Path) -> Result<()> {
-        self.read(path, |tar| {
-            tar.append_link(&mut header(fd.as_fd(), kind)?, path, target)
-        })
+        let mut header = self.header(fd.as_fd(), kind, path)?;
+        self.read(path, |tar| tar.append_link(&mut header, path, target))
     }
 
     fn special(&mut self, fd: &OwnedFd, kind: EntryType, stat: &Stat, path: &Path) -> Result<()> {
+        let mut header = self.header(fd.as_fd(), kind, path)?;
         self.read(path, |tar| {
-            let mut header = header(fd.as_fd(), kind)?;
             header.set_device_major(major(stat.rdev))?;
             header.set_device_minor(minor(stat.rdev))?;
             tar.append_data(&mut header, path, io::empty())
         })
+    }
+
+    /// Owner, mode and time of a file, without contents.
+    fn header(&mut self, fd: BorrowedFd<'_>, kind: EntryType, path: &Path) -> Result<Header> {
+        let (owner, mut header) = self.read(path, |_| {
+            let metadata = File::from(fd.try_clone_to_owned()?).metadata()?;
+            let mut header = Header::new_gnu();
+            header.set_metadata(&metadata);
+            Ok((Stat::of(fd)?.owner, header))
+        })?;
+        let (uid, gid) = self
+            .users
+            .owner(owner)
+            .map_err(|unmapped| Error::Unmapped {
+                path: path.into(),
+                unmapped,
+            })?;
+        header.set_uid(uid.into());
+        header.set_gid(gid.into());
+        header.set_entry_type(kind);
+        header.set_size(0);
+        Ok(header)
     }
 
     fn note_attributes(&mut self, fd: BorrowedFd<'_>, path: &Path) {
@@ -220,16 +272,6 @@ fn names(fd: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
     }
     names.sort_unstable();
     Ok(names)
-}
-
-/// Owner, mode and time of a file, without contents.
-fn header(fd: BorrowedFd<'_>, kind: EntryType) -> io::Result<Header> {
-    let mut header = Header::new_gnu();
-    let metadata = File::from(fd.try_clone_to_owned()?).metadata()?;
-    header.set_metadata(&metadata);
-    header.set_entry_type(kind);
-    header.set_size(0);
-    Ok(header)
 }
 
 /// An image as a stream.

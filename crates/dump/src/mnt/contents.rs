@@ -8,16 +8,17 @@ use rustix::fs::{Dir, Mode, OFlags, openat};
 
 use super::archive::{self, Archive};
 use super::{Contents, Mount, Mounts, clean};
+use crate::userns::Users;
 use crate::{Error, Options, Place, Result};
 
-/// Writes what is in the file system of a mount of a tree that stands still.
+/// Writes what is in the file system of a mount of a tree that stands still and has these `users`.
 ///
 /// # Errors
 ///
 /// Refused where it cannot be looked into, or holds what the images have no place for.
 pub fn dump<S: ImageSink>(
     set: &ImageSet<S>,
-    root: Pid,
+    (root, users): (Pid, &Users),
     (mount, mounts): (&Mount, &Mounts),
     contents: Contents,
     options: &Options,
@@ -36,8 +37,13 @@ pub fn dump<S: ImageSink>(
         },
         Contents::Files => {
             let image = set.raw(Image::TmpfsDev(mount.kernel_dev()))?;
-            let lost = Archive::write(directory(root, mount, mounts)?, image, &options.cancel)
-                .map_err(|error| archive_error(root, mount, error))?;
+            let lost = Archive::write(
+                directory(root, mount, mounts)?,
+                image,
+                users,
+                &options.cancel,
+            )
+            .map_err(|error| archive_error(root, mount, error))?;
             lost.map_or(Ok(()), |file| lose(root, mount, &file, options))
         }
     }
@@ -86,6 +92,23 @@ fn archive_error(root: Pid, mount: &Mount, error: archive::Error) -> Error {
     match error {
         archive::Error::Image(error) => error.into(),
         archive::Error::Cancelled => Error::Cancelled,
+        archive::Error::Unmapped { path, unmapped } => {
+            let what = format!(
+                "in a mount namespace with the file {} in the tmpfs on {}",
+                path.display(),
+                String::from_utf8_lossy(&mount.point)
+            );
+            unmapped.refuse(what, Place::Task { pid: root }).into()
+        }
+        archive::Error::Device { path } => refuse(
+            root,
+            mount,
+            &format!(
+                "{} in it is a device, which the restore cannot make in a user namespace",
+                path.display()
+            ),
+            "remove it, or bind the device of the host there instead",
+        ),
         archive::Error::Read { path, source } => refuse(
             root,
             mount,

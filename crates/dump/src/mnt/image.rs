@@ -61,9 +61,10 @@ pub fn entry(mount: &Mount, table: &Table<'_>, host_pts: Option<(u32, u32)>) -> 
         }
         _ => None,
     };
-    let (sb_flags, mut options) = fs_options(&mount.fs_options);
+    let (sb_flags, options) = fs_options(&mount.fs_options);
+    let mut options = table.rights.options(&options);
     if fs_type == FsType::Devpts && Some(mount.dev) != host_pts {
-        options.push(b"newinstance");
+        options.push(b"newinstance".into());
     }
     MntEntry {
         fstype: fs_type as u32,

@@ -5,6 +5,7 @@
 //! - `filesystem`: which file systems a restore can mount;
 //! - `table`: where a restore takes each mount from, and what is refused;
 //! - `external`: mounts that the restore is given;
+//! - `rights`: what it may mount in a user namespace;
 //! - `image`: an entry for each mount;
 //! - `contents`, `archive`: what is in the file systems that are mounted anew;
 //! - `clean`: a mount without what lies over and below it.
@@ -19,7 +20,9 @@ mod external;
 mod filesystem;
 mod image;
 pub mod mountinfo;
+mod rights;
 mod root;
+mod sparse;
 mod table;
 
 use std::collections::HashSet;
@@ -30,10 +33,12 @@ use commensal_sys::Pid;
 use rustix::fs::{major, minor};
 
 use crate::tree::namespaces::{has_own, tree_id};
+use crate::userns::Users;
 use crate::{Options, Refusal, Result};
 pub use choices::MountChoices;
 use filesystem::Contents;
 pub use mountinfo::{Mount, Mounts};
+use rights::Rights;
 pub use root::Root;
 use table::{Source, Table};
 
@@ -47,23 +52,24 @@ pub fn check(root: Pid, options: &Options) -> Result<Vec<Refusal>> {
         return Ok(Vec::new());
     }
     let mounts = Mounts::of_tree(root, &options.mounts)?;
-    Ok(Table::new(&mounts, options)?.refusals(root))
+    let rights = Rights::of(root, &Users::of(root)?)?;
+    Ok(Table::new(&mounts, options)?.within(rights).refusals(root))
 }
 
-/// Writes the mounts that the tree of `root` sees, which stands still, and what is in them;
-/// `has_master` says whether the tree has the master of a pty.
+/// Writes the mounts that the tree of `root` sees, which stands still and has these `users`, and
+/// what is in them; `has_master` says whether the tree has the master of a pty.
 ///
 /// # Errors
 ///
 /// Refused where the mounts changed since they were checked; where an image cannot be written.
 pub fn dump<S: ImageSink>(
     set: &ImageSet<S>,
-    root: Pid,
+    (root, users): (Pid, &Users),
     mounts: &Mounts,
     options: &Options,
     has_master: impl Fn(u32) -> bool,
 ) -> Result<()> {
-    let table = Table::new(mounts, options)?;
+    let table = Table::new(mounts, options)?.within(Rights::of(root, users)?);
     let mut refusals = table.refusals(root);
     refusals.extend(table.saved().filter_map(|mount| {
         let pty = table::pty(mount).filter(|pty| !has_master(*pty))?;
@@ -79,7 +85,7 @@ pub fn dump<S: ImageSink>(
         if let Ok(Source::New(what)) = table.source(mount)
             && dumped.insert(mount.dev)
         {
-            contents::dump(set, root, (mount, mounts), what, options)?;
+            contents::dump(set, (root, users), (mount, mounts), what, options)?;
         }
     }
     let host_pts = std::fs::metadata("/dev/pts").map(|pts| (major(pts.dev()), minor(pts.dev())));

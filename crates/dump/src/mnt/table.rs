@@ -4,7 +4,7 @@ use commensal_images::messages::FsType;
 use commensal_sys::Pid;
 
 use super::external::{Given, given};
-use super::{Contents, Mount, Mounts, filesystem};
+use super::{Contents, Mount, Mounts, Rights, filesystem};
 use crate::tree::namespaces::own_pid;
 use crate::{Options, Place, Refusal, Result};
 
@@ -22,7 +22,7 @@ pub enum Source {
 }
 
 /// What stands against a mount: the reason, and the remedy.
-type Against = (&'static str, String);
+pub type Against = (&'static str, String);
 
 /// The mounts of a tree that are to be saved.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct Table<'m> {
     /// Ours, where external ones may be among them.
     ours: Option<Mounts>,
     options: &'m Options,
+    /// What the restore may mount.
+    pub(super) rights: Rights,
 }
 
 impl<'m> Table<'m> {
@@ -46,7 +48,14 @@ impl<'m> Table<'m> {
             mounts,
             ours,
             options,
+            rights: Rights::default(),
         })
+    }
+
+    /// With the restore in a user namespace of the tree's own.
+    #[must_use]
+    pub fn within(self, rights: Rights) -> Self {
+        Self { rights, ..self }
     }
 
     /// Those that are saved, in the order of mountinfo.
@@ -97,9 +106,12 @@ impl<'m> Table<'m> {
                 )),
             };
         }
-        filesystem::contents(mount, &self.options.mounts)
-            .map(Source::New)
-            .ok_or_else(|| ("the restore cannot mount this file system", give(mount)))
+        let contents = filesystem::contents(mount, &self.options.mounts)
+            .ok_or_else(|| ("the restore cannot mount this file system", give(mount)))?;
+        match self.rights.against(mount) {
+            Some(reason) => Err((reason, give(mount))),
+            None => Ok(Source::New(contents)),
+        }
     }
 
     /// What is refused of the mounts of the tree of `root`.

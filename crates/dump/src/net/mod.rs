@@ -232,7 +232,7 @@ fn dump_unix(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
     if !dump.writes() {
         return unix::check(file, &mut dump.sockets);
     }
-    let (entry, packets) = unix::dump(file, id, &mut dump.sockets, &dump.root)?;
+    let (entry, packets) = unix::dump(file, id, &mut dump.sockets, (&dump.root, &dump.users))?;
     for packet in packets {
         dump_packet_of(file, id, packet, dump)?;
     }

@@ -35,6 +35,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::files::TunDevices;
 use crate::tree::namespaces::{Namespaces, own_pid};
+use crate::userns::Users;
 use crate::{Error, External, Options, Place, Refusal, Result, proc};
 
 /// The tree's network namespace, which the calling thread is in.
@@ -123,7 +124,16 @@ impl Network {
     }
 
     fn contents<S: ImageSink>(&self, id: u32, set: &ImageSet<S>) -> Result<()> {
-        set.one(Image::Netns(id), &settings::of_namespace())?;
+        let users = Users::of(self.root)?;
+        let settings = settings::of_namespace(&users).map_err(|unmapped| {
+            refusal(
+                self.root,
+                "in a network namespace with net.ipv4.ping_group_range set",
+                &format!("{unmapped} has no id in the tree's user namespace"),
+                "set the range to groups of the user namespace",
+            )
+        })?;
+        set.one(Image::Netns(id), &settings)?;
         for (image, bytes) in programs::save(id)? {
             if !bytes.is_empty() {
                 set.raw(image)?.write_all_at(&bytes, 0)?;

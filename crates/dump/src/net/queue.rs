@@ -158,7 +158,12 @@ mod tests {
 
     fn open(socket: &impl AsRawFd) -> OpenFile {
         let task = PidFd::open(own_pid()).unwrap();
-        OpenFile::of_task(&task, socket.as_raw_fd(), &crate::pidns::Pids::OURS).unwrap()
+        OpenFile::of_task(
+            &task,
+            socket.as_raw_fd(),
+            (&crate::pidns::Pids::OURS, &crate::userns::Users::OURS),
+        )
+        .unwrap()
     }
 
     fn send_with_rights(socket: &impl AsFd, data: &[u8]) {

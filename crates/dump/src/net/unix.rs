@@ -13,11 +13,13 @@ use super::{Sockets, opts};
 use crate::Result;
 use crate::files::OpenFile;
 use crate::mnt::Root;
+use crate::userns::Users;
 
 mod name;
 mod order;
 mod peers;
 
+use name::Name;
 pub use order::peers_first;
 pub use peers::Peers;
 
@@ -30,7 +32,7 @@ pub fn dump(
     file: &OpenFile,
     id: u32,
     sockets: &mut Sockets<'_>,
-    root: &Root,
+    (root, users): (&Root, &Users),
 ) -> Result<(UnixSkEntry, Vec<Packet>)> {
     let inode = file.stat.ino as u32;
     let Some(socket) = sockets.tables.unix()?.get(&inode).cloned() else {
@@ -45,6 +47,7 @@ pub fn dump(
         )?;
     }
     let name = name::resolve(file, &socket.name, root)?;
+    let file_perms = name.as_ref().map(|name| permissions(file, name, users));
     let packets = match queue(file, &socket)? {
         Some(queue) => queue.read(file, &mut sockets.connections.changes)?,
         None => Vec::new(),
@@ -80,11 +83,7 @@ pub fn dump(
             .as_ref()
             .and_then(|name| root.mount_for_image(name.mnt_id))
             .map(|id| id as i32),
-        file_perms: name.as_ref().map(|name| FilePermsEntry {
-            mode: name.mode,
-            uid: name.uid,
-            gid: name.gid,
-        }),
+        file_perms: file_perms.transpose()?,
         deleted: name
             .as_ref()
             .is_some_and(|name| name.deleted)
@@ -94,6 +93,18 @@ pub fn dump(
         ns_id: None,
     };
     Ok((entry, packets))
+}
+
+/// Mode and owner of a socket's file, as the tree calls them.
+fn permissions(file: &OpenFile, name: &Name, users: &Users) -> Result<FilePermsEntry> {
+    let what = "a unix socket that is bound to a file";
+    let owner = users.owner(name.owner);
+    let (uid, gid) = owner.map_err(|unmapped| unmapped.refuse(what, file.place.clone()))?;
+    Ok(FilePermsEntry {
+        mode: name.mode,
+        uid,
+        gid,
+    })
 }
 
 /// Refuses what can never be dumped. The tree still runs: a socket that is not

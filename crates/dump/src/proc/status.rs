@@ -4,6 +4,7 @@ use commensal_sys::{Pid, Tid};
 
 use super::{path, read, unexpected};
 use crate::Result;
+use crate::userns::{Gid, Uid};
 
 /// What `status` says of a task (its leader) or of a thread.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,11 +20,11 @@ pub struct Status {
     /// Who traces it.
     pub tracer: Option<Pid>,
     /// Real, effective, saved and file system user.
-    pub uid: [u32; 4],
+    pub uid: [Uid; 4],
     /// Real, effective, saved and file system group.
-    pub gid: [u32; 4],
+    pub gid: [Gid; 4],
     /// Supplementary groups.
-    pub groups: Vec<u32>,
+    pub groups: Vec<Gid>,
     /// In how many nested pid namespaces it is.
     pub pid_namespaces: usize,
     /// What it is called in the innermost of them.
@@ -124,9 +125,9 @@ impl Status {
             b"Tgid" => self.tgid = Some(Pid::new(value.parse().ok()?)?),
             b"PPid" => self.ppid = Pid::new(value.parse().ok()?),
             b"TracerPid" => self.tracer = Pid::new(value.parse().ok()?),
-            b"Uid" => self.uid = four(value)?,
-            b"Gid" => self.gid = four(value)?,
-            b"Groups" => self.groups = numbers(value)?,
+            b"Uid" => self.uid = four(value)?.map(Uid::told),
+            b"Gid" => self.gid = four(value)?.map(Gid::told),
+            b"Groups" => self.groups = numbers(value)?.into_iter().map(Gid::told).collect(),
             b"NSpid" => {
                 self.pid_namespaces = value.split_whitespace().count();
                 self.inside.pid = innermost(value)?;
@@ -214,8 +215,9 @@ mod tests {
         assert_eq!(status.ppid, Pid::new(1));
         assert_eq!(status.tracer, None);
         assert_eq!(status.umask, 0o27);
-        assert_eq!((status.uid, status.gid), ([1, 2, 3, 4], [5, 6, 7, 8]));
-        assert_eq!(status.groups, [4, 24]);
+        assert_eq!(status.uid, [1, 2, 3, 4].map(Uid::told));
+        assert_eq!(status.gid, [5, 6, 7, 8].map(Gid::told));
+        assert_eq!(status.groups, [4, 24].map(Gid::told));
         assert_eq!(status.pid_namespaces, 2);
         assert_eq!((status.pgid, status.sid), (7, 3));
         let inside = Inside {
@@ -244,7 +246,7 @@ mod tests {
         let own = Pid::new(std::process::id() as i32).unwrap();
         let status = Status::of_task(own).unwrap();
         assert_eq!(status.tgid, Some(own));
-        assert_eq!(status.uid[0], rustix::process::getuid().as_raw());
+        assert_eq!(status.uid[0], Uid::told(rustix::process::getuid().as_raw()));
         // Not getsid(2) of rustix: it panics where the session's leader lives
         // outside of our pid namespace, which the kernel tells as 0.
         let stat = std::fs::read_to_string("/proc/self/stat").unwrap();

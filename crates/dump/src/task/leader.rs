@@ -10,6 +10,7 @@ use super::{misc, signals, timers};
 use crate::Result;
 use crate::pidns::{Pids, VirtualId};
 use crate::proc::{self, Stat, Status, Timer};
+use crate::userns::{Uid, Users};
 
 /// The states of a task in the image (CRIU's `TASK_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,7 @@ pub struct Outside {
     pid: Pid,
     core: TaskCoreEntry,
     timers: Vec<Timer>,
+    login_uid: Option<Uid>,
 }
 
 impl Outside {
@@ -65,7 +67,6 @@ impl Outside {
                 &pending(&task.threads()[0], status, true)?,
                 stop_signal.is_some(),
             )),
-            loginuid: misc::login_uid(pid)?,
             oom_score_adj: Some(misc::oom_score_adj(pid)?),
             stop_signo: stop_signal.map(|signal| signal as u32),
             ..TaskCoreEntry::default()
@@ -74,12 +75,26 @@ impl Outside {
             pid,
             core,
             timers: proc::timers(pid)?,
+            login_uid: misc::login_uid(pid)?,
         })
     }
 
-    /// With the ids of threads that timers tell as the tree has them; 0 for a thread that is
-    /// not of the tree.
-    pub fn in_namespace(mut self, pids: &Pids) -> Self {
+    /// With ids as the tree has them: of threads that timers tell, 0 for one that is not of the
+    /// tree; and of the login user, who is lost where the tree has no id for them.
+    pub fn in_namespace(mut self, pids: &Pids, users: &Users) -> Self {
+        /// No user is logged in.
+        const UNSET: u32 = u32::MAX;
+        self.core.loginuid = self.login_uid.map(|uid| match users.uid(uid) {
+            Ok(uid) => uid,
+            Err(_) if uid == Uid::told(UNSET) => UNSET,
+            Err(unmapped) => {
+                tracing::warn!(
+                    "task {}: that {unmapped} logged in is lost, the tree has no id for them",
+                    self.pid
+                );
+                UNSET
+            }
+        });
         for timer in &mut self.timers {
             let known = |tid| pids.find(tid).unwrap_or(VirtualId::NONE);
             timer.thread = timer.thread.map(|tid| known(tid).for_image() as i32);

@@ -3,6 +3,7 @@
 use commensal_sys::Pid;
 
 use crate::proc::{path, unexpected, value};
+use crate::userns::Uid;
 use crate::{Error, Result};
 
 /// The personality (personality(2)).
@@ -16,13 +17,14 @@ pub fn personality(pid: Pid) -> Result<u32> {
     })
 }
 
-/// The login user (proc_pid_loginuid(5)); `None` on a kernel without auditing.
+/// The login user (proc_pid_loginuid(5)), the last of all ids where none is set; `None` on a
+/// kernel without auditing.
 ///
 /// # Errors
 ///
 /// As [`value`].
-pub fn login_uid(pid: Pid) -> Result<Option<u32>> {
-    match number(pid, "loginuid", |text| text.parse().ok()) {
+pub fn login_uid(pid: Pid) -> Result<Option<Uid>> {
+    match number(pid, "loginuid", |text| text.parse().ok().map(Uid::told)) {
         Err(Error::Proc { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
             Ok(None)
         }

@@ -13,7 +13,8 @@ use super::seccomp::Seccomp;
 use super::xsave::{self, Layout};
 use super::{creds, registers, sched, security, signals};
 use crate::proc::Status;
-use crate::{Error, Result};
+use crate::userns::{self, Users};
+use crate::{Error, Options, Place, Result};
 
 /// A thread as it is seen from outside.
 #[derive(Clone, Debug)]
@@ -66,12 +67,21 @@ impl Outside {
         self.status.fd_size
     }
 
-    /// With what the thread says of itself.
+    /// With what the thread says of itself, and its credentials as its `users` call them.
     ///
     /// # Errors
     ///
-    /// When the thread is gone.
-    pub fn complete(mut self, inside: &ThreadInfo, module: LsmType) -> Result<Complete> {
+    /// When the thread is gone; refused where it is of a user without an id.
+    pub fn complete(
+        mut self,
+        inside: &ThreadInfo,
+        module: LsmType,
+        (users, options): (&Users, &Options),
+    ) -> Result<Complete> {
+        let refusals = userns::check_task(self.pid, &self.status, users, options);
+        if !refusals.is_empty() {
+            return Err(refusals.into());
+        }
         self.machine.clear_tid_addr = inside.tid_address;
         self.core.sas = Some(ThreadSasEntry {
             ss_sp: inside.altstack.sp,
@@ -79,7 +89,9 @@ impl Outside {
             ss_flags: inside.altstack.flags as u32,
         });
         self.core.pdeath_sig = (inside.pdeath_sig != 0).then_some(inside.pdeath_sig as u32);
-        let mut creds = creds::entry(&self.status, inside.securebits);
+        let creds = creds::entry(&self.status, inside.securebits, users);
+        let place = Place::Thread { tid: self.tid };
+        let mut creds = creds.map_err(|unmapped| unmapped.refuse("a thread", place))?;
         security::fill(&mut creds, self.pid, self.tid, module)?;
         self.core.creds = Some(creds);
         Ok(Complete {

@@ -110,7 +110,11 @@ pub fn dump_and_then(
     let set = ImageSet::new(ImagesDir::create(dir.path(), Existing::Refuse).unwrap());
     let pids: Vec<_> = victims.iter().map(|victim| victim.pid()).collect();
     let mut files = FilesDump::new(Images::of(&set), pids[0], options)?;
-    files.begin(pids.clone(), commensal_dump::pidns::Pids::OURS);
+    let (ids, users) = (
+        commensal_dump::pidns::Pids::OURS,
+        commensal_dump::userns::Users::OURS,
+    );
+    files.begin(pids.clone(), ids, users);
     for (n, pid) in pids.iter().enumerate() {
         let task = PidFd::open(*pid).unwrap();
         files.table(&Table {

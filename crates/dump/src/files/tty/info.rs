@@ -6,6 +6,7 @@ use commensal_sys::{Errno, Pid, tty};
 use super::super::OpenFile;
 use super::driver::Driver;
 use crate::pidns::Pids;
+use crate::userns::Users;
 use crate::{Result, proc};
 
 /// How many numbers the images have for the control characters. They hold the characters as
@@ -22,15 +23,20 @@ pub fn read(
     id: u32,
     driver: Driver,
     index: u32,
-    (tasks, pids): (&[Pid], &Pids),
+    (tasks, pids, users): (&[Pid], &Pids, &Users),
 ) -> Result<TtyInfoEntry> {
+    // A terminal from outside keeps its owner, whoever that is.
+    let owner = match users.owner(file.stat.owner) {
+        Err(_) if !driver.is_pty() => None,
+        _ => Some(file.owned_by("a terminal", users)?),
+    };
     let mut entry = TtyInfoEntry {
         id,
         r#type: driver.tty_type().into(),
         rdev: file.stat.rdev as u32,
         dev: Some(file.stat.dev as u32),
-        uid: Some(file.stat.uid),
-        gid: Some(file.stat.gid),
+        uid: owner.map(|(uid, _)| uid),
+        gid: owner.map(|(_, gid)| gid),
         pty: driver.is_pty().then_some(TtyPtyEntry { index }),
         ..TtyInfoEntry::default()
     };

@@ -120,7 +120,13 @@ fn dump_terminal(
     index: u32,
     dump: &mut FilesDump<'_>,
 ) -> Result<()> {
-    let entry = info::read(file, id, driver, index, (&dump.tasks, &dump.pids))?;
+    let entry = info::read(
+        file,
+        id,
+        driver,
+        index,
+        (&dump.tasks, &dump.pids, &dump.users),
+    )?;
     if entry.exclusive && driver != Driver::External {
         file.lose(
             "a terminal in exclusive mode (TIOCEXCL)",

@@ -5,6 +5,8 @@ use std::fs;
 
 use commensal_images::messages::{NetnsEntry, SysctlEntry, SysctlType};
 
+use crate::userns::{Gid, Unmapped, Users};
+
 const IPV4: [&str; 30] = [
     "accept_local",
     "accept_redirects",
@@ -89,19 +91,23 @@ const STABLE_SECRET: &str = "stable_secret";
 /// `net.ipv4.ping_group_range` where no group may ping.
 const NO_GROUP: [&str; 2] = ["1", "0"];
 
-/// The settings of our thread's namespace.
-pub fn of_namespace() -> NetnsEntry {
+/// The settings of our thread's namespace, for a tree with these `users`.
+///
+/// # Errors
+///
+/// Where they have no id for a group that may ping.
+pub fn of_namespace(users: &Users) -> Result<NetnsEntry, Unmapped> {
     let (def_conf4, def_conf6) = of_interface("default");
     let (all_conf4, all_conf6) = of_interface("all");
-    NetnsEntry {
+    Ok(NetnsEntry {
         def_conf4,
         all_conf4,
         def_conf6,
         all_conf6,
         unix_conf: vec![number("net/unix/max_dgram_qlen")],
-        ipv4_sysctl: vec![ping_groups()],
+        ipv4_sysctl: vec![ping_groups(users)?],
         ..NetnsEntry::default()
-    }
+    })
 }
 
 /// The settings of one interface, of IPv4 and IPv6. One that this kernel does
@@ -140,14 +146,20 @@ fn text(path: &str) -> SysctlEntry {
     }
 }
 
-fn ping_groups() -> SysctlEntry {
+fn ping_groups(users: &Users) -> Result<SysctlEntry, Unmapped> {
     let mut entry = text("net/ipv4/ping_group_range");
-    let is_default = |value: &Vec<u8>| {
-        let text = String::from_utf8_lossy(value);
-        text.split_whitespace().eq(NO_GROUP)
-    };
-    entry.sarg = entry.sarg.filter(|value| !is_default(value));
-    entry
+    let value = entry.sarg.take().unwrap_or_default();
+    let value = String::from_utf8_lossy(&value);
+    let groups = value.split_whitespace();
+    if value.is_empty() || groups.clone().eq(NO_GROUP) {
+        return Ok(entry);
+    }
+    let groups = groups.flat_map(str::parse).map(Gid::told);
+    let groups: Vec<_> = groups
+        .map(|gid| users.gid(gid).map(|gid| gid.to_string()))
+        .collect::<Result<_, _>>()?;
+    entry.sarg = Some(groups.join("\t").into_bytes());
+    Ok(entry)
 }
 
 #[cfg(test)]

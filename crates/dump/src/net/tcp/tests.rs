@@ -11,7 +11,12 @@ use crate::files::own_pid;
 
 fn open(stream: &TcpStream) -> OpenFile {
     let task = PidFd::open(own_pid()).unwrap();
-    OpenFile::of_task(&task, stream.as_raw_fd(), &crate::pidns::Pids::OURS).unwrap()
+    OpenFile::of_task(
+        &task,
+        stream.as_raw_fd(),
+        (&crate::pidns::Pids::OURS, &crate::userns::Users::OURS),
+    )
+    .unwrap()
 }
 
 fn connected() -> (TcpStream, TcpStream) {

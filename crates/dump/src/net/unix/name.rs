@@ -7,6 +7,7 @@ use rustix::fs::AtFlags;
 use super::bound_file;
 use crate::files::{OpenFile, Stat};
 use crate::mnt::Root;
+use crate::userns::Owner;
 use crate::{Result, proc};
 
 /// What the kernel puts behind the path of a file without a name.
@@ -21,10 +22,8 @@ pub struct Name {
     pub deleted: bool,
     /// Type and permissions.
     pub mode: u32,
-    /// The owner.
-    pub uid: u32,
-    /// The group.
-    pub gid: u32,
+    /// Whose it is.
+    pub owner: Owner,
     /// The mount it is on.
     pub mnt_id: u64,
 }
@@ -52,8 +51,7 @@ pub fn resolve(file: &OpenFile, sun_path: &[u8], root: &Root) -> Result<Option<N
         dir,
         deleted,
         mode: stat.mode,
-        uid: stat.uid,
-        gid: stat.gid,
+        owner: stat.owner,
         mnt_id: stat.mnt_id,
     }))
 }

@@ -1,0 +1,96 @@
+//! A tree in a user namespace of its own: what its users and groups are called inside, whose
+//! things are, and what is refused.
+
+use commensal_tests::harness::{Dumper, Program, Target, Then, process};
+use commensal_tests::judge_or_skip;
+use serde_json::{Value, json};
+
+/// A victim that is user and group 0 inside, and the same or another one outside.
+fn users(first: u32) -> Program {
+    Program::script("python3", "users.py").arg(first.to_string())
+}
+
+/// The first task of the namespaces, a child of the victim's child.
+fn first_task(target: &Target) -> u32 {
+    process::tree(target.pid())[2]
+}
+
+/// A map as the images have it.
+fn map(first: u32) -> Value {
+    let range = |(first, lower_first, count): (u32, u32, u32)| json!({"first": first, "lower_first": lower_first, "count": count});
+    let ranges = [
+        (0, first, 1),
+        (1, first + 20001, 1999),
+        (100_000, 200_000, 5000),
+    ];
+    ranges.map(range).into_iter().collect()
+}
+
+#[test]
+fn a_user_namespace_round_trips_twice() {
+    let judge = judge_or_skip!();
+    let target = Target::spawn_for_restore(&users(0));
+    let mut pid = first_task(&target);
+    let mut restored = None;
+    for name in ["first", "second"] {
+        let images = target.images_dir(name);
+        let dump = Dumper::chosen().run(pid, &images, Then::Kill, &[]);
+        assert!(dump.is_ok(), "{dump:?}");
+        let decoded = judge.decode_all(&images).expect("crit reads the images");
+        let maps = &decoded["userns-15.img"]["entries"][0];
+        assert_eq!(*maps, json!({"uid_map": map(0), "gid_map": map(0)}));
+        let user = &decoded["core-2.img"]["entries"][0]["thread_core"]["creds"];
+        let ids = ["uid", "euid", "suid", "gid", "egid"].map(|name| user[name].clone());
+        assert_eq!(ids, [1000, 1001, 100_002, 100, 100_001].map(Value::from));
+        assert_eq!(user["groups"], json!([5, 100_000, 104_999]));
+        drop(restored.take());
+        let tree = judge.restore_below_mount(&images, &[]);
+        let tree = restored.insert(tree.expect("the judge restores it"));
+        pid = tree.pid();
+        target.wait_rounds(3);
+    }
+}
+
+#[test]
+fn a_user_namespace_resumes() {
+    let target = Target::spawn(&users(0));
+    for turn in ["first", "second", "third"] {
+        let images = target.images_dir(turn);
+        let dump = Dumper::chosen().run(first_task(&target), &images, Then::Resume, &[]);
+        assert!(dump.is_ok(), "{dump:?}");
+        target.wait_rounds(2);
+    }
+}
+
+#[test]
+fn what_cannot_be_restored_is_refused_by_name() {
+    for (kind, reason) in [
+        (
+            "alone",
+            "in a user namespace of its own, but in our pid namespace",
+        ),
+        ("without-map", "in a user namespace without a map"),
+        ("without-root", "in a user namespace that has no user 0"),
+        ("in-group", "a task with the supplementary group 27"),
+        (
+            "nested",
+            "in another user namespace than the root of the tree",
+        ),
+        (
+            "of-another-parent",
+            "in a user namespace whose parent is not the dumper's",
+        ),
+        (
+            "below-others",
+            "in a uts namespace that its user namespace does not own",
+        ),
+    ] {
+        let target = Target::spawn(&Program::script("python3", "user_kinds.py").arg(kind));
+        let images = target.images_dir("images");
+        let refused = Dumper::Commensal
+            .run(target.pid(), &images, Then::Kill, &[])
+            .expect_err(kind);
+        assert!(refused.message.contains(reason), "{kind}: {refused:?}");
+        target.wait_rounds(2);
+    }
+}
