@@ -1,8 +1,12 @@
 //! A tree in a user namespace of its own: what its users and groups are called inside, whose
 //! things are, and what is refused.
 
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
 use commensal_tests::harness::{Dumper, Program, Target, Then, process};
-use commensal_tests::judge_or_skip;
+use commensal_tests::{judge_or_skip, machine_or_skip};
 use serde_json::{Value, json};
 
 /// A victim that is user and group 0 inside, and the same or another one outside.
@@ -14,6 +18,17 @@ fn users(first: u32) -> Program {
 fn first_task(target: &Target) -> u32 {
     process::tree(target.pid())[2]
 }
+
+/// Whether a user namespace can be made here, with any map.
+fn can_have_users() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let first = map.split_whitespace().eq(["0", "0", "4294967295"]);
+    let made = Command::new("unshare").args(["--user", "true"]).status();
+    first && made.is_ok_and(|status| status.success())
+}
+
+/// Why a test is skipped.
+const NO_USERS: &str = "user namespaces";
 
 /// A map as the images have it.
 fn map(first: u32) -> Value {
@@ -29,6 +44,7 @@ fn map(first: u32) -> Value {
 #[test]
 fn a_user_namespace_round_trips_twice() {
     let judge = judge_or_skip!();
+    machine_or_skip!(can_have_users(), NO_USERS);
     let target = Target::spawn_for_restore(&users(0));
     let mut pid = first_task(&target);
     let mut restored = None;
@@ -51,8 +67,30 @@ fn a_user_namespace_round_trips_twice() {
     }
 }
 
+/// The root of the namespace is an ordinary user outside, whom the images must be readable for, and
+/// its program one that such a user may run.
+#[test]
+fn a_root_that_is_nobody_outside_round_trips() {
+    const PYTHON: &str = "/usr/bin/python3";
+    let judge = judge_or_skip!();
+    machine_or_skip!(can_have_users(), NO_USERS);
+    machine_or_skip!(Path::new(PYTHON).exists(), PYTHON);
+    let program = Program::script(PYTHON, "users.py").arg("20000");
+    for how in [&[][..], &["--pre-copy"]] {
+        let target = Target::spawn_for_restore(&program);
+        let images = target.images_dir("images");
+        let dump = Dumper::chosen().run(first_task(&target), &images, Then::Kill, how);
+        assert!(dump.is_ok(), "{dump:?}");
+        let _restored = judge
+            .restore_below_mount(&images, &[])
+            .expect("the judge restores it");
+        target.wait_rounds(3);
+    }
+}
+
 #[test]
 fn a_user_namespace_resumes() {
+    machine_or_skip!(can_have_users(), NO_USERS);
     let target = Target::spawn(&users(0));
     for turn in ["first", "second", "third"] {
         let images = target.images_dir(turn);
@@ -64,6 +102,7 @@ fn a_user_namespace_resumes() {
 
 #[test]
 fn what_cannot_be_restored_is_refused_by_name() {
+    machine_or_skip!(can_have_users(), NO_USERS);
     for (kind, reason) in [
         (
             "alone",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use commensal_images::stream::{self, ExtractError};
-use commensal_images::{Existing, ImagesDir, WriteError};
+use commensal_images::{Existing, ImagesDir, WriteError, share_with_tree};
 
 use crate::report::with_sources;
 
@@ -49,5 +49,12 @@ fn extract(args: &Args) -> Result<stream::Extracted, ExtractError> {
         return Err(ExtractError::Read(error));
     }
     let dir = ImagesDir::create(&args.images_dir, Existing::Refuse)?;
-    stream::extract(input, &dir)
+    let extracted = stream::extract(input, &dir)?;
+    if let Err(error) = share_with_tree(&args.images_dir) {
+        eprintln!(
+            "{error}: let the user who is root in the tree's user namespace read the images before \
+             they are restored"
+        );
+    }
+    Ok(extracted)
 }

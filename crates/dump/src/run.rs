@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use commensal_cured::Cured;
 use commensal_images::stream::{Compression, ImageStream};
-use commensal_images::{Existing, Image, ImageSet, ImageSink, ImagesDir, dedup, write_service};
+use commensal_images::{
+    Existing, Image, ImageSet, ImageSink, ImagesDir, dedup, share_with_tree, write_service,
+};
 use commensal_sys::Pid;
 
 use crate::collect::{Collected, Collector, Copier, Memory};
@@ -45,6 +47,7 @@ pub fn dump(root: Pid, options: &Options, hooks: &dyn Hooks) -> Result<Summary> 
         Ok(dir)
     };
     let (mut summary, dir) = run(root, sink, options, hooks)?;
+    share(&options.images_dir);
     auto_dedup(options);
     summary.bytes_written += size_of_images(&options.images_dir);
     summary.total = started.elapsed();
@@ -258,6 +261,16 @@ fn images<'s, S: ImageSink>(
     options.cancel.check()?;
     timens::write(set, root, &collected.root_ids)?;
     Ok((tasks, collected))
+}
+
+/// The images are complete: what does not work here has to be done before the restore.
+fn share(dir: &Path) {
+    if let Err(error) = share_with_tree(dir) {
+        tracing::warn!(
+            "{error}: let the user who is root in the tree's user namespace read the images before \
+             they are restored"
+        );
+    }
 }
 
 /// The images are complete: what does not work here costs space only.

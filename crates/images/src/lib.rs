@@ -8,6 +8,7 @@
 //! The format is CRIU 4.2's: stock `criu restore` and `crit` read what is written here.
 #![forbid(unsafe_code)]
 
+mod access;
 mod chain;
 mod dedup;
 mod dir;
@@ -27,6 +28,7 @@ mod sink;
 pub mod stream;
 mod writer;
 
+pub use access::{ShareError, share_with_tree};
 pub use chain::PageChain;
 pub use dedup::dedup;
 pub use dir::{Existing, ImagesDir};

@@ -40,7 +40,8 @@ impl Judge {
     }
 
     /// Restore a dump of a tree in a user namespace of its own. Its root is a mount of our own root
-    /// with nothing mounted below it: what is, could not be left out by the restore.
+    /// with nothing mounted below it: what is, could not be left out by the restore. And it mounts a
+    /// /proc, which the kernel allows in a user namespace where it sees a whole one.
     pub fn restore_below_mount(
         &self,
         images: &Path,
@@ -51,7 +52,7 @@ impl Judge {
         let mut command = Command::new("unshare");
         command
             .args(["--mount", "sh", "-c"])
-            .arg(r#"mount --bind / "$0" && exec "$@""#)
+            .arg(r#"mount --bind / "$0" && mount -t proc proc /proc && exec "$@""#)
             .arg(root.path())
             .arg(criu.get_program())
             .args(criu.get_args());
