@@ -144,31 +144,29 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         self.running.iter().copied()
     }
 
-    /// Whether a task has so many threads that looking at them takes longer than starting one.
-    pub fn has_many_threads(&self) -> bool {
-        self.records.has_threads()
-    }
-
     /// Begins with the tree that stands still, whose memory is copied from here on.
     ///
     /// # Errors
     ///
     /// Refused where two tasks share what a restore cannot make shared, or where the tree has
     /// meanwhile gone into a user namespace that cannot be restored.
-    pub fn begin(&mut self, frozen: &Frozen, copier: &mut Copier<'_>) -> Result<()> {
+    pub fn begin(&mut self, frozen: &Frozen, copier: &Copier<'_>) -> Result<()> {
         let is_live = |member: &&Member| matches!(member.body, Body::Live(_));
         let live = frozen.members.iter().filter(is_live);
         self.pids
             .refresh(frozen.members.iter().map(Member::with_threads))?;
         let live: Vec<_> = live.map(|member| member.pid).collect();
         let forked = live.iter().any(|pid| !self.running.contains(pid));
+        for &pid in &live {
+            let id = self.pids.task(pid)?;
+            copier.copy(Asked { pid, id, forked })?;
+        }
         for pid in live {
             let entry = self.objects.of(pid)?;
             let id = self.pids.task(pid)?;
             let restorer = self.tables.entry(entry.files_id).or_insert(id);
             *restorer = id.min(*restorer);
             self.ids.insert(pid, entry);
-            copier.copy(Asked { pid, id, forked })?;
         }
         let root = frozen.members[0].pid;
         let root_ids = self.ids.get(&root).ok_or(Error::Gone { pid: root })?;
@@ -193,7 +191,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
     /// # Errors
     ///
     /// What could not be dumped; the task runs on.
-    pub fn member(&mut self, member: Member, copier: &mut Copier<'_>) -> Result<Option<Cured>> {
+    pub fn member(&mut self, member: Member, copier: &Copier<'_>) -> Result<Option<Cured>> {
         let pid = member.pid;
         let stat = Stat::read(pid)?;
         self.figures.tasks += 1;

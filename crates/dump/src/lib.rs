@@ -35,6 +35,7 @@ mod preflight;
 mod prepare;
 pub mod proc;
 mod progress;
+mod punctual;
 mod records;
 mod refusal;
 mod rounds;

@@ -42,11 +42,6 @@ impl Records {
         }
     }
 
-    /// Whether there is a task with many threads.
-    pub fn has_threads(&self) -> bool {
-        !self.threads.is_empty()
-    }
-
     /// The threads of a task.
     pub fn threads(&self, pid: Pid) -> Option<&task_iter::Records<ThreadRecord>> {
         self.threads.get(&pid)

@@ -20,6 +20,7 @@ use crate::mm::{PageServer, PageWriter};
 use crate::net::namespace::{self as network, Network};
 use crate::prepare::Prepared;
 use crate::progress::Progress;
+use crate::punctual::Punctual;
 use crate::stages::Stages;
 use crate::tree::{self, Frozen, namespaces};
 use crate::{
@@ -142,10 +143,10 @@ fn run_here<S: ImageSink>(
     // The tasks of a group that is frozen already could not be looked at: they do not come to rest.
     let looked_at = options.freeze_cgroup.is_none();
     let candidates = tree::candidates(collector.tasks().filter(|_| looked_at))?;
-    let several = collector.tasks().nth(1).is_some() || collector.has_many_threads();
-    let memory = Box::new(Memory::new(prepared, &pages));
+    let memory = Memory::new(prepared, &pages);
+    let _punctual = Punctual::start();
     let still = thread::scope(|scope| {
-        let copier = Copier::start(scope, memory, several);
+        let copier = Copier::start(scope, memory);
         let freezing = Instant::now();
         let mut frozen = tree::freeze(root, candidates, options)?;
         if options.then == Then::Kill {
@@ -247,15 +248,15 @@ fn images<'s, S: ImageSink>(
     set: &'s ImageSet<S>,
     frozen: Frozen,
     mut collector: Collector<'s, '_, S>,
-    mut copier: Copier<'_>,
+    copier: Copier<'_>,
     options: &'s Options,
 ) -> Result<(Vec<Cured>, Collected<'s>)> {
     let root = frozen.members[0].pid;
-    collector.begin(&frozen, &mut copier)?;
+    collector.begin(&frozen, &copier)?;
     let mut tasks = Vec::new();
     for member in frozen.members {
         options.cancel.check()?;
-        tasks.extend(collector.member(member, &mut copier)?);
+        tasks.extend(collector.member(member, &copier)?);
     }
     let collected = collector.finish(copier)?;
     options.cancel.check()?;

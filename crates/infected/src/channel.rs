@@ -7,6 +7,7 @@ use std::time::Instant;
 use commensal_abi::{Command, Reply, Request};
 use commensal_seized::Pid;
 use commensal_sys::Errno;
+use commensal_sys::wait::Backoff;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::fstat;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
@@ -99,9 +100,22 @@ impl Channel {
         }
     }
 
+    /// Whether there is something to read, now or soon. An answer mostly comes in less time than
+    /// it takes to sleep and to wake up.
     pub(crate) fn is_readable(&self) -> Result<bool, Error> {
+        let backoff = Backoff::start();
+        while backoff.is_fresh() {
+            if self.poll(Timespec::default())? {
+                return Ok(true);
+            }
+            backoff.pause();
+        }
+        self.poll(ATTEND_INTERVAL)
+    }
+
+    fn poll(&self, timeout: Timespec) -> Result<bool, Error> {
         let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
-        match poll(&mut fds, Some(&ATTEND_INTERVAL)) {
+        match poll(&mut fds, Some(&timeout)) {
             Ok(ready) => Ok(ready > 0),
             Err(Errno::INTR) => Ok(false),
             Err(errno) => Err(commensal_sys::Error::new("poll", self.pid.get(), errno).into()),

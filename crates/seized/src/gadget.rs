@@ -52,7 +52,7 @@ struct Offsets {
     pop: Option<u64>,
 }
 
-static KNOWN: Mutex<Option<HashMap<String, Offsets>>> = Mutex::new(None);
+static KNOWN: Mutex<Option<HashMap<Vec<u8>, Offsets>>> = Mutex::new(None);
 
 /// No mapping's text is searched further than this, in bytes.
 const SEARCH_LIMIT: u64 = 64 << 20;

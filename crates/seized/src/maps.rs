@@ -17,9 +17,9 @@ pub(crate) struct Mapping {
     pub(crate) readable: bool,
     pub(crate) writable: bool,
     pub(crate) executable: bool,
-    /// Offset, device and inode as the kernel prints them: a key for "the same
-    /// part of the same file".
-    pub(crate) file: String,
+    /// Of executable ones the offset, device and inode as the kernel prints them: a key for "the
+    /// same part of the same file".
+    pub(crate) file: Vec<u8>,
     /// No file behind it.
     pub(crate) anonymous: bool,
     pub(crate) is_stack: bool,
@@ -96,25 +96,32 @@ fn text(path: &str) -> std::io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// `start-end perms offset dev inode   path` (proc_pid_maps(5)).
+/// `start-end perms offset dev inode   path` (proc_pid_maps(5)), one space between the first five.
 fn parse_line(line: &[u8]) -> Option<Mapping> {
-    let line = String::from_utf8_lossy(line);
-    let mut fields = line.split_ascii_whitespace();
-    let (start, end) = fields.next()?.split_once('-')?;
-    let start = u64::from_str_radix(start, 16).ok()?;
-    let end = u64::from_str_radix(end, 16).ok()?;
-    let perms = fields.next()?.as_bytes();
+    let mut fields = line.splitn(6, |&byte| byte == b' ');
+    let range = parse_range(fields.next()?)?;
+    let perms = fields.next()?;
     let (offset, dev, inode) = (fields.next()?, fields.next()?, fields.next()?);
     let has = |index: usize, flag: u8| perms.get(index) == Some(&flag);
+    let executable = has(2, b'x');
     Some(Mapping {
-        range: RemoteRange::new(start, end)?,
+        range,
         readable: has(0, b'r'),
         writable: has(1, b'w'),
-        executable: has(2, b'x'),
-        file: format!("{offset} {dev} {inode}"),
-        anonymous: inode == "0",
-        is_stack: fields.next() == Some("[stack]") && inode == "0",
+        executable,
+        file: match executable {
+            true => [offset, dev, inode].join(&b' '),
+            false => Vec::new(),
+        },
+        anonymous: inode == b"0",
+        is_stack: inode == b"0" && fields.next().map(<[u8]>::trim_ascii) == Some(b"[stack]"),
     })
+}
+
+fn parse_range(field: &[u8]) -> Option<RemoteRange> {
+    let (start, end) = str::from_utf8(field).ok()?.split_once('-')?;
+    let hex = |digits| u64::from_str_radix(digits, 16).ok();
+    RemoteRange::new(hex(start)?, hex(end)?)
 }
 
 #[cfg(test)]
@@ -133,7 +140,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
         assert_eq!(maps.mappings.len(), 3);
         let text = &maps.mappings[0];
         assert!(text.executable && text.readable && !text.writable && !text.is_stack);
-        assert_eq!(text.file, "00001000 08:02 173521");
+        assert_eq!(text.file, b"00001000 08:02 173521");
         assert!(maps.mappings[1].is_stack && maps.mappings[1].anonymous);
         assert!(!maps.mappings[2].readable);
     }

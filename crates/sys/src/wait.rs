@@ -58,9 +58,9 @@ pub fn try_wait(tid: Tid) -> Result<Option<Stop>> {
     }
 }
 
-/// How long to poll before sleeping between two looks: a tracee that runs on
-/// another processor stops within microseconds.
-const SPIN: Duration = Duration::from_micros(300);
+/// How long to poll before sleeping between two looks: a tracee that runs on another processor
+/// stops within microseconds. It may need ours, too, where threads of ours have the others.
+const SPIN: Duration = Duration::from_micros(30);
 
 /// How long to pause between two looks at a tracee: not at all first, then
 /// longer and longer.
@@ -73,13 +73,18 @@ impl Backoff {
         Self(Instant::now())
     }
 
+    /// Whether there is hope that the next look finds something at once.
+    pub fn is_fresh(&self) -> bool {
+        self.0.elapsed() < SPIN
+    }
+
     /// Lets some time pass, at most a sixteenth of what has passed already.
     pub fn pause(&self) {
         let waited = self.0.elapsed();
         if waited < SPIN {
             std::thread::yield_now();
         } else {
-            std::thread::sleep(Duration::from_micros(50).max(waited / 16));
+            std::thread::sleep(Duration::from_micros(5).max(waited / 16));
         }
     }
 }

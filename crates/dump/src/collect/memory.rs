@@ -1,21 +1,23 @@
-//! The memory of the tasks. Of several it is copied by a thread of its own, while the one that
-//! traces them asks those that are copied.
+//! The memory of the tasks, copied by a thread of its own while the one that traces them asks
+//! them: a task is entered as soon as that leaves its copy as it was ([`StackCopy`]).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Barrier};
 use std::thread::{Scope, ScopedJoinHandle, scope};
 use std::time::{Duration, Instant};
 
 use commensal_images::ImageSink;
 use commensal_sys::{Pid, RemoteRange};
 
-use crate::mm::{Mappings, PageStats, PageWriter, Tracker};
+use crate::mm::{Mappings, PageStats, PageWriter, StackCopy, TaskPages, Tracker};
 use crate::pidns::VirtualId;
 use crate::prepare::Prepared;
 use crate::proc::smaps;
 use crate::{Error, Result};
 
-/// Bytes of private mappings below which a thread costs more than it saves.
+/// Bytes of private mappings below which a thread that reads the flags of all mappings costs more
+/// than it saves: the kernel walks all page tables for them.
 const SMALL: u64 = 64 << 20;
 
 /// What copies the memory of one task after the other.
@@ -56,19 +58,25 @@ impl<'p, 's, S: ImageSink> Memory<'p, 's, S> {
 
     /// The private pages of a task that stands still, and its mappings. With pre-copy the flags
     /// are as they were just before the tree was stopped, unless a mapping changed since.
-    fn task(&mut self, Asked { pid, id, forked }: Asked) -> Result<Copied> {
+    /// `may_enter` is called once the task may be entered: when its stack was read ahead, or all is
+    /// read.
+    fn task(&mut self, asked: Asked, may_enter: &dyn Fn()) -> Result<Copied> {
         let started = Instant::now();
+        let Asked { pid, id, forked } = asked;
         let mut mappings = self.prepared.mappings(pid)?;
         if forked {
             mappings.may_have_forked();
         }
-        let tracker = self.prepared.tracker(pid);
-        let copy = || match self.prepared.parent(pid) {
-            Some(parent) => self.pages.task_against(id, &mappings, parent),
-            None => self.pages.task(id, &mappings, tracker),
+        let stack = match self.prepared.parent(pid) {
+            Some(_) => None,
+            None => StackCopy::take(&mappings, self.prepared.tracker(pid))?,
         };
-        let flags = || tracker.is_none().then(|| smaps::smaps(pid));
-        // The kernel walks all page tables for the flags.
+        if stack.is_some() {
+            may_enter();
+        }
+        let copy = || self.copy(id, &mappings, stack.as_ref());
+        let tracked = self.prepared.tracker(pid).is_some();
+        let flags = || (!tracked).then(|| smaps::smaps(pid));
         let (pages, flags) = match mappings.private_bytes() < SMALL {
             true => (copy(), flags()),
             false => beside(copy, flags),
@@ -77,6 +85,9 @@ impl<'p, 's, S: ImageSink> Memory<'p, 's, S> {
         if let Some(flags) = flags {
             mappings.update_flags(&flags?)?;
         }
+        if stack.is_none() {
+            may_enter();
+        }
         Ok(Copied {
             mappings,
             guards: pages.guards,
@@ -84,74 +95,65 @@ impl<'p, 's, S: ImageSink> Memory<'p, 's, S> {
             time: started.elapsed(),
         })
     }
+
+    fn copy(
+        &self,
+        id: VirtualId,
+        mappings: &Mappings,
+        stack: Option<&StackCopy>,
+    ) -> Result<TaskPages> {
+        let pid = mappings.pid();
+        match self.prepared.parent(pid) {
+            Some(parent) => self.pages.task_against(id, mappings, parent),
+            None => {
+                let tracker = self.prepared.tracker(pid);
+                self.pages.task_beside(id, mappings, tracker, stack)
+            }
+        }
+    }
 }
 
-/// Copies memory in the order in which it is asked for.
-pub enum Copier<'scope> {
-    /// When it is waited for: one small task has nothing to be copied beside.
-    Here {
-        /// What copies.
-        memory: Box<dyn CopyMemory + 'scope>,
-        /// What is asked for.
-        asked: VecDeque<Asked>,
-    },
-    /// In a thread, which ends when this is dropped.
-    Beside {
-        /// What is asked for.
-        asked: Sender<Asked>,
-        /// What became of it.
-        copies: Receiver<Result<Copied>>,
-        /// The thread.
-        thread: ScopedJoinHandle<'scope, Trackers>,
-    },
+/// What is told of each task, in this order.
+#[derive(Debug)]
+enum Told {
+    MayEnter,
+    Copied(Copied),
+}
+
+/// A thread that copies memory in the order in which it is asked for; it ends when this is dropped.
+pub struct Copier<'scope> {
+    asked: Sender<Asked>,
+    told: Receiver<Result<Told>>,
+    thread: ScopedJoinHandle<'scope, Trackers>,
 }
 
 type Trackers = HashMap<Pid, Tracker>;
 
-/// A [`Memory`] with whatever sink.
-pub trait CopyMemory: Send {
-    /// Copies the memory of one task.
-    fn copy(&mut self, task: Asked) -> Result<Copied>;
-
-    /// What tracked the tasks' writes.
-    fn trackers(self: Box<Self>) -> Trackers;
-}
-
-impl<S: ImageSink> CopyMemory for Memory<'_, '_, S> {
-    fn copy(&mut self, task: Asked) -> Result<Copied> {
-        self.task(task)
-    }
-
-    fn trackers(self: Box<Self>) -> Trackers {
-        self.prepared.trackers
-    }
-}
-
 impl<'scope> Copier<'scope> {
-    /// Copies `memory`; in a thread where there are `several` tasks, or one with many threads.
-    pub fn start(
+    /// Starts the thread, and waits until it runs: it has nothing to do yet.
+    pub fn start<'p: 'scope, 's: 'scope, S: ImageSink + 'scope>(
         scope: &'scope Scope<'scope, '_>,
-        mut memory: Box<dyn CopyMemory + 'scope>,
-        several: bool,
+        mut memory: Memory<'p, 's, S>,
     ) -> Self {
-        if !several {
-            return Self::Here {
-                memory,
-                asked: VecDeque::new(),
-            };
-        }
         let (asked, tasks) = channel();
-        let (sender, copies) = channel();
+        let (sender, told) = channel();
+        let running = Arc::new(Barrier::new(2));
+        let started = Arc::clone(&running);
         let thread = scope.spawn(move || {
+            started.wait();
             for task in tasks {
-                // Nobody waits for it after a failure.
-                let _ = sender.send(memory.copy(task));
+                let copied = memory.task(task, &|| drop(sender.send(Ok(Told::MayEnter))));
+                // Nobody waits for the others after a failure.
+                if sender.send(copied.map(Told::Copied)).is_err() {
+                    break;
+                }
             }
-            memory.trackers()
+            memory.prepared.trackers
         });
-        Self::Beside {
+        running.wait();
+        Self {
             asked,
-            copies,
+            told,
             thread,
         }
     }
@@ -161,39 +163,43 @@ impl<'scope> Copier<'scope> {
     /// # Errors
     ///
     /// [`Error::Cancelled`] where the thread has ended with a panic.
-    pub fn copy(&mut self, task: Asked) -> Result<()> {
-        match self {
-            Self::Here { asked, .. } => asked.push_back(task),
-            Self::Beside { asked, .. } => asked.send(task).map_err(|_| Error::Cancelled)?,
-        }
-        Ok(())
+    pub fn copy(&self, task: Asked) -> Result<()> {
+        self.asked.send(task).map_err(|_| Error::Cancelled)
     }
 
-    /// Waits for the next task's memory.
+    /// Waits until the next task may be entered: what that changes in it is not copied any more.
     ///
     /// # Errors
     ///
     /// Why it could not be copied.
-    pub fn wait(&mut self) -> Result<Copied> {
-        match self {
-            Self::Here { memory, asked } => {
-                let task = asked.pop_front().expect("as many as were asked for");
-                memory.copy(task)
-            }
-            Self::Beside { copies, .. } => copies.recv().map_err(|_| Error::Cancelled)?,
+    pub fn may_enter(&self) -> Result<()> {
+        match self.next()? {
+            Told::MayEnter => Ok(()),
+            Told::Copied(_) => unreachable!("the task before was waited for"),
         }
+    }
+
+    /// Waits for the memory of the task that may be entered.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be copied.
+    pub fn wait(&self) -> Result<Copied> {
+        match self.next()? {
+            Told::Copied(copied) => Ok(copied),
+            Told::MayEnter => unreachable!("it is told once of each task"),
+        }
+    }
+
+    fn next(&self) -> Result<Told> {
+        self.told.recv().map_err(|_| Error::Cancelled)?
     }
 
     /// Ends the thread; gives what tracked the tasks' writes.
     pub fn finish(self) -> Trackers {
-        match self {
-            Self::Here { memory, .. } => memory.trackers(),
-            Self::Beside { asked, thread, .. } => {
-                drop(asked);
-                let trackers = thread.join();
-                trackers.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            }
-        }
+        drop(self.asked);
+        let trackers = self.thread.join();
+        trackers.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 

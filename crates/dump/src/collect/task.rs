@@ -22,12 +22,7 @@ use crate::task::{leader, thread};
 
 impl<S: ImageSink> Collector<'_, '_, S> {
     /// Collects a task that is held, all but its place in the tree.
-    pub(super) fn task(
-        &mut self,
-        task: Seized,
-        stat: Stat,
-        copier: &mut Copier<'_>,
-    ) -> Result<Cured> {
+    pub(super) fn task(&mut self, task: Seized, stat: Stat, copier: &Copier<'_>) -> Result<Cured> {
         let pid = task.pid();
         let status = |thread: &Thread| Status::of_thread(pid, thread.tid());
         let statuses: Vec<Status> = task.threads().iter().map(status).collect::<Result<_>>()?;
@@ -45,9 +40,7 @@ impl<S: ImageSink> Collector<'_, '_, S> {
         let leader = outside.in_namespace(&self.pids, &self.users);
         let umask = threads[0].umask();
 
-        // Before anything of ours is in it: scratch bytes would make pages that were not there.
-        let copied = copier.wait()?;
-        self.count(&copied);
+        copier.may_enter()?;
         let fd_size = self.restores_table(pid).then(|| threads[0].fd_size());
         let (cured, inside) = ask(
             task,
@@ -57,13 +50,15 @@ impl<S: ImageSink> Collector<'_, '_, S> {
         )?;
         self.descriptors(pid, inside.open.as_deref())?;
 
-        self.mm(&copied, &stat, &inside.task)?;
         self.fs(pid, umask)?;
         self.set.one(
             Image::Ids(self.pids.task(pid)?.for_image()),
             &self.ids[&pid],
         )?;
         self.cores(pid, leader, threads, &inside)?;
+        let copied = copier.wait()?;
+        self.count(&copied);
+        self.mm(&copied, &stat, &inside.task)?;
         Ok(cured)
     }
 

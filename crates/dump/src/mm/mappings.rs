@@ -111,13 +111,15 @@ impl Mappings {
         Ok(self.list.iter().filter(is_there).collect())
     }
 
-    /// Takes the flags from an `smaps` that was read since the task stopped.
+    /// Takes the flags from an `smaps` that was read since the task stopped. What is not among
+    /// the mappings is the parasite's.
     ///
     /// # Errors
     ///
-    /// [`Error::Parse`] where the mappings are others: the task was not stopped.
+    /// [`Error::Parse`] where a mapping is not there any more: the task was not stopped.
     pub fn update_flags(&mut self, smaps: &[SmapsEntry]) -> Result<()> {
-        if !smaps.iter().map(|entry| &entry.line).eq(&self.lines) {
+        let mut now = smaps.iter().map(|entry| &entry.line);
+        if !self.lines.iter().all(|line| now.any(|found| found == line)) {
             let path = crate::proc::path(self.pid, "smaps");
             return Err(crate::proc::unexpected(
                 path,

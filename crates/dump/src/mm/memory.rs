@@ -83,6 +83,16 @@ impl TaskMemory {
         Ok(())
     }
 
+    /// Reads what was gathered into the start of `buf`, and forgets it; gives the rest of `buf`.
+    pub fn read_gathered<'b>(&self, batch: &mut Batch, buf: &'b mut [u8]) -> Result<&'b mut [u8]> {
+        let (head, tail) = buf.split_at_mut(batch.bytes());
+        if !batch.is_empty() {
+            self.read(batch, head)?;
+            batch.clear();
+        }
+        Ok(tail)
+    }
+
     /// Pages of which some are shared: the others are gathered in batches.
     fn read_forked(&self, batch: &Batch, mut buf: &mut [u8]) -> Result<()> {
         let mut own = Batch::default();

@@ -17,7 +17,9 @@
 //! 3. [`PageWriter::task`]: the private pages. Any thread may call it, for
 //!    several tasks at once. It touches no page that is not there: nothing is
 //!    faulted in, memory under a userfaultfd never blocks us, and what is
-//!    shared since a fork(2) stays shared (`memory`).
+//!    shared since a fork(2) stays shared (`memory`). Once a [`StackCopy`] was
+//!    taken, and `smaps` read, the task may be entered meanwhile
+//!    ([`PageWriter::task_beside`]).
 //! 4. [`Mappings::to_entries`]: the `VmaEntry`s, with the guard pages that the
 //!    step before found. The files behind become file entries through
 //!    [`FileEntries`], which `files` implements.
@@ -40,6 +42,7 @@ pub mod precopy;
 mod private;
 mod reserve;
 mod shared;
+mod stack;
 mod vdso_mark;
 
 pub use backing::{MappedFile, MappedFileCache};
@@ -53,3 +56,4 @@ pub use pagemap::{PageStats, PageWriter};
 pub use precopy::Tracker;
 pub use private::TaskPages;
 pub use shared::SharedMemory;
+pub use stack::StackCopy;

@@ -7,10 +7,12 @@ use commensal_images::ImageSink;
 use commensal_sys::pagemap::{Categories, Pagemap, Query, Region};
 use commensal_sys::{Errno, PAGE_SIZE, Pid, RemoteRange};
 
+use super::copy::PageSource;
 use super::entries::{map, mmap_flags};
 use super::memory::TaskMemory;
 use super::pagemap::{PageStats, PageWriter, Run, flags};
 use super::precopy::Tracker;
+use super::stack::{BesideStack, StackCopy};
 use super::{Kind, Mapping, Mappings};
 use crate::Result;
 use crate::pidns::VirtualId;
@@ -73,14 +75,37 @@ impl<S: ImageSink> PageWriter<'_, S> {
         mappings: &Mappings,
         tracker: Option<&Tracker>,
     ) -> Result<TaskPages> {
-        let pid = mappings.pid();
-        let scanner = Scanner::new(pid, tracker)?;
-        let memory = TaskMemory::of(mappings);
+        self.task_beside(id, mappings, tracker, None)
+    }
+
+    /// The same, while the task is asked, where its `stack` was read before that.
+    ///
+    /// # Errors
+    ///
+    /// As [`PageWriter::task`].
+    pub fn task_beside(
+        &self,
+        id: VirtualId,
+        mappings: &Mappings,
+        tracker: Option<&Tracker>,
+        stack: Option<&StackCopy>,
+    ) -> Result<TaskPages> {
+        let scanner = Scanner::new(mappings.pid(), tracker)?;
+        let memory = &TaskMemory::of(mappings);
+        let beside = stack.map(|stack| BesideStack { memory, stack });
+        let source: &dyn PageSource = match &beside {
+            Some(beside) => beside,
+            None => memory,
+        };
         let mut found = TaskPages::default();
-        let ((), written) = self.pages(id.pagemap(), &memory, |add| {
-            mappings
-                .iter()
-                .try_for_each(|mapping| scanner.mapping(mapping, &mut found, add))
+        let ((), written) = self.pages(id.pagemap(), source, |add| {
+            mappings.iter().try_for_each(|mapping| {
+                match stack.map(|stack| stack.replay(mapping, &mut found, add)) {
+                    Some(Ok(true)) => Ok(()),
+                    Some(Err(error)) => Err(error),
+                    Some(Ok(false)) | None => scanner.mapping(mapping, &mut found, add),
+                }
+            })
         })?;
         found.stats.written = written;
         Ok(found)
