@@ -15,7 +15,7 @@ use crate::cgroup::Cgroups;
 use crate::files::{FilesDump, Images, Links, TunDevices, UnreadData};
 use crate::ipc::Segments;
 use crate::links::{self, KnownFiles};
-use crate::mm::{PageWriter, Tracker};
+use crate::mm::PageWriter;
 use crate::mnt::Mounts;
 use crate::net::Connections;
 use crate::pidns::{Pids, VirtualId};
@@ -77,17 +77,12 @@ pub struct Collected<'s> {
     pub own_pids: bool,
     /// What was written.
     pub figures: Summary,
-    /// What is unread in terminals.
-    pub unread: UnreadData<'s>,
+    /// What is unread in terminals; to be dropped before the tree runs on.
+    pub unread: Option<UnreadData<'s>>,
     /// The names that were made for the restore.
     pub links: Links,
-    /// The TCP connections, whose packets are held back.
-    pub connections: Connections,
     /// The tun and tap interfaces that tasks of the tree have open.
     pub tun_devices: TunDevices,
-    /// What tracked the tasks' writes: ending it takes as long as a scan, and
-    /// is better done when the tree runs again.
-    pub trackers: HashMap<Pid, Tracker>,
 }
 
 impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
@@ -222,13 +217,14 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         Ok(cured)
     }
 
-    /// Writes what belongs to the tree as a whole.
+    /// Writes what belongs to the tree as a whole. Gives its TCP connections, too, whose packets
+    /// are held back.
     ///
     /// # Errors
     ///
     /// When an image cannot be written, or something in the tree refers to
     /// what is not in it.
-    pub fn finish(mut self, copier: Copier<'_>) -> Result<Collected<'s>> {
+    pub fn finish(mut self) -> Result<(Collected<'s>, Connections)> {
         image::write(self.set, &self.nodes)?;
         self.set.one(Image::Seccomp, &self.filters.into_entry())?;
         let own_cgroups = self.cgroups.as_ref().map(Cgroups::own);
@@ -251,17 +247,16 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         let shared = self.pages.shared(&files.memory_files)?;
         self.figures.shared_pages_scanned = shared.scanned;
         self.figures.shared_pages_written = shared.written;
-        Ok(Collected {
+        let collected = Collected {
             own_ids: self.own_ids,
             root_ids: self.root_ids,
             own_cgroups,
             own_pids: self.pids.are_own(),
             figures: self.figures,
-            unread: files.unread_data,
+            unread: Some(files.unread_data),
             links: files.links,
-            connections: files.connections,
             tun_devices: files.tun_devices,
-            trackers: copier.finish(),
-        })
+        };
+        Ok((collected, files.connections))
     }
 }

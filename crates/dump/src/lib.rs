@@ -29,6 +29,7 @@ pub mod mm;
 pub mod mnt;
 pub mod net;
 mod options;
+mod output;
 pub mod pidns;
 mod pre_dump;
 mod preflight;

@@ -6,7 +6,7 @@ use commensal_images::ImageSet;
 use commensal_sys::Pid;
 
 use crate::mm::{PageServer, PageWriter};
-use crate::run::{auto_dedup, images_dir, size_of_images, write_stats};
+use crate::output::{auto_dedup, images_dir, size_of_images, write_stats};
 use crate::{Error, Options, Result, Summary, inventory, preflight};
 
 /// Copies the private memory of the tree of `root` into the directory that `options` name,

@@ -9,8 +9,8 @@ use commensal_sys::{Errno, Pid};
 
 use crate::mm::precopy::{PreCopy, Rule};
 use crate::mm::{PageWriter, Tracker};
+use crate::output::size_of_images;
 use crate::prepare::Prepared;
-use crate::run::size_of_images;
 use crate::{Cancel, Error, Options, Place, Refusal, Result, inventory};
 
 /// What the rounds came to.

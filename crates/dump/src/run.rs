@@ -1,31 +1,27 @@
 //! The dump, in order.
 
 use std::io::Write;
-use std::path::Path;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use commensal_cured::Cured;
 use commensal_images::stream::{Compression, ImageStream};
-use commensal_images::{
-    Existing, Image, ImageSet, ImageSink, ImagesDir, dedup, share_with_tree, write_service,
-};
+use commensal_images::{Image, ImageSet, ImageSink};
 use commensal_sys::Pid;
 
 use crate::collect::{Collected, Collector, Copier, Memory};
 use crate::cpu_info::cpu_info;
-use crate::files::Drained;
+use crate::files::{Drained, UnreadData};
 use crate::let_go::Standing;
 use crate::mm::{PageServer, PageWriter};
 use crate::net::namespace::{self as network, Network};
+use crate::output::{auto_dedup, images_dir, share, size_of_images, write_stats};
 use crate::prepare::Prepared;
 use crate::progress::Progress;
 use crate::punctual::Punctual;
 use crate::stages::Stages;
 use crate::tree::{self, Frozen, namespaces};
 use crate::{
-    Error, Hooks, Options, Place, Refusal, Result, Summary, Then, inventory, preflight, stats,
-    timens,
+    Error, Hooks, Options, Place, Refusal, Result, Summary, Then, inventory, preflight, timens,
 };
 
 /// Dumps the tree of `root` into the directory that `options` name.
@@ -152,20 +148,27 @@ fn run_here<S: ImageSink>(
         if options.then == Then::Kill {
             frozen.doom();
         }
-        let group = frozen.group.take();
         let time = freezing.elapsed();
         stages.lock_network()?;
-        let network_id = namespaces::tree_id("net");
         if let Some(network) = network {
-            network.dump(network_id, &set, options)?;
+            network.dump(namespaces::tree_id("net"), &set, options)?;
         }
-        let (tasks, collected) = images(&set, frozen, collector, copier, options)?;
-        if let Some(network) = network {
-            network.dump_links(network_id, &set, options, &collected.tun_devices)?;
-        }
-        Ok::<_, Error>((freezing, time, group, tasks, collected))
+        let (mut collected, standing) = images(&set, frozen, collector, &copier, network, options)?;
+        let tree = match options.then == Then::Resume && !stages.need_stopped_tree() {
+            false => Tree::Stands(Box::new(standing)),
+            true => {
+                collected.figures.unread_terminals =
+                    collected.unread.take().map_or(0, UnreadData::leave);
+                stages.unlock_network(true);
+                Tree::RunsOn {
+                    gone: standing.let_go(Then::Resume, ""),
+                    frozen: freezing.elapsed(),
+                }
+            }
+        };
+        Ok::<_, Error>((freezing, time, tree, collected, copier.finish()))
     });
-    let (freezing, freezing_time, group, tasks, collected) = still?;
+    let (freezing, freezing_time, tree, collected, trackers) = still?;
     server.as_ref().map_or(Ok(()), PageServer::close)?;
     let Collected {
         own_ids,
@@ -173,58 +176,51 @@ fn run_here<S: ImageSink>(
         mut figures,
         unread,
         links,
-        connections,
-        trackers,
-        own_pids,
         ..
     } = collected;
-    let standing = Standing {
-        tasks,
-        group,
-        connections,
-        own_network: network.is_some(),
-        own_pids,
-    };
     let inventory = || inventory::inventory(options, &own_ids, own_cgroups);
     let (sink, hook, gone, frozen);
-    if options.then == Then::Resume && !stages.need_stopped_tree() {
-        figures.unread_terminals = unread.leave();
-        stages.unlock_network(true);
-        gone = standing.let_go(Then::Resume, "");
-        frozen = freezing.elapsed();
-        drop(pages);
-        sink = set.finish(&inventory())?;
-        links.keep();
-        hook = stages.dumped()?;
-    } else {
-        // Reading a terminal takes its data from the tree, which must not miss it.
-        let drained = match options.then {
-            Then::Kill => Some(unread.drain()?),
-            Then::Resume | Then::Stop => {
-                figures.unread_terminals = unread.leave();
-                None
+    match tree {
+        Tree::RunsOn {
+            gone: went,
+            frozen: time,
+        } => {
+            (gone, frozen) = (went, time);
+            drop(pages);
+            sink = set.finish(&inventory())?;
+            links.keep();
+            hook = stages.dumped()?;
+        }
+        Tree::Stands(standing) => {
+            // Reading a terminal takes its data from the tree, which must not miss it.
+            let drained = match options.then {
+                Then::Kill => unread.map(UnreadData::drain).transpose()?,
+                Then::Resume | Then::Stop => {
+                    figures.unread_terminals = unread.map_or(0, UnreadData::leave);
+                    None
+                }
+            };
+            if let Some(drained) = &drained {
+                figures.unread_terminals = drained.lost();
             }
-        };
-        if let Some(drained) = &drained {
-            figures.unread_terminals = drained.lost();
+            drop(pages);
+            let inventory = inventory();
+            sink = set.finish(&inventory)?;
+            links.keep();
+            hook = stages.dumped()?;
+            let then = match hook {
+                Ok(()) => options.then,
+                Err(_) => Then::Resume,
+            };
+            // Put back before the tree runs on.
+            match then {
+                Then::Kill => drained.map_or((), Drained::forget),
+                Then::Resume | Then::Stop => drop(drained),
+            }
+            stages.unlock_network(then == Then::Resume);
+            gone = standing.let_go(then, inventory.dump_criu_run_id());
+            frozen = freezing.elapsed();
         }
-        drop(pages);
-        let inventory = inventory();
-        sink = set.finish(&inventory)?;
-        links.keep();
-        hook = stages.dumped()?;
-        let then = match hook {
-            Ok(()) => options.then,
-            Err(_) => Then::Resume,
-        };
-        // Put back before the tree runs on.
-        match then {
-            Then::Kill => drained.map_or((), Drained::forget),
-            Then::Resume | Then::Stop => drop(drained),
-        }
-        stages.unlock_network(then == Then::Resume);
-        gone = standing.let_go(then, inventory.dump_criu_run_id());
-        frozen = freezing.elapsed();
     }
     hook.map_err(|source| Error::Hook {
         stage: "post-dump",
@@ -243,44 +239,50 @@ fn run_here<S: ImageSink>(
     Ok((summary, sink))
 }
 
+/// What became of the tree when everything was collected.
+enum Tree {
+    /// It waits for its images to be complete.
+    Stands(Box<Standing>),
+    /// It was let go at once.
+    RunsOn {
+        /// Whether that worked.
+        gone: Result<()>,
+        /// How long it stood still.
+        frozen: Duration,
+    },
+}
+
 /// Collects a tree that stands still, and writes all images that tell of it.
 fn images<'s, S: ImageSink>(
     set: &'s ImageSet<S>,
     frozen: Frozen,
     mut collector: Collector<'s, '_, S>,
-    copier: Copier<'_>,
+    copier: &Copier<'_>,
+    network: Option<&Network>,
     options: &'s Options,
-) -> Result<(Vec<Cured>, Collected<'s>)> {
+) -> Result<(Collected<'s>, Standing)> {
     let root = frozen.members[0].pid;
-    collector.begin(&frozen, &copier)?;
+    collector.begin(&frozen, copier)?;
     let mut tasks = Vec::new();
     for member in frozen.members {
         options.cancel.check()?;
-        tasks.extend(collector.member(member, &copier)?);
+        tasks.extend(collector.member(member, copier)?);
     }
-    let collected = collector.finish(copier)?;
+    let (collected, connections) = collector.finish()?;
     options.cancel.check()?;
     timens::write(set, root, &collected.root_ids)?;
-    Ok((tasks, collected))
-}
-
-/// The images are complete: what does not work here has to be done before the restore.
-fn share(dir: &Path) {
-    if let Err(error) = share_with_tree(dir) {
-        tracing::warn!(
-            "{error}: let the user who is root in the tree's user namespace read the images before \
-             they are restored"
-        );
+    if let Some(network) = network {
+        let id = namespaces::tree_id("net");
+        network.dump_links(id, set, options, &collected.tun_devices)?;
     }
-}
-
-/// The images are complete: what does not work here costs space only.
-pub(crate) fn auto_dedup(options: &Options) {
-    if options.auto_dedup
-        && let Err(error) = dedup(&options.images_dir)
-    {
-        tracing::error!(%error, "no space was given back in the earlier images");
-    }
+    let standing = Standing {
+        tasks,
+        group: frozen.group,
+        connections,
+        own_network: network.is_some(),
+        own_pids: collected.own_pids,
+    };
+    Ok((collected, standing))
 }
 
 /// The images would need those of the rounds, and a stream is one set.
@@ -295,43 +297,6 @@ fn refuse_pre_copy(root: Pid, options: &Options) -> Result<()> {
         remedy: "dump into a directory, or stream without pre-copy".into(),
     }
     .into())
-}
-
-pub(crate) fn images_dir(options: &Options) -> Result<ImagesDir> {
-    let existing = match options.images_dir_may_be_used {
-        true => Existing::ReplaceSet,
-        false => Existing::Refuse,
-    };
-    Ok(ImagesDir::create(&options.images_dir, existing)?)
-}
-
-/// The length of all image files in a directory, in bytes.
-pub(crate) fn size_of_images(dir: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(dir) else {
-        return 0;
-    };
-    let lengths = entries.flatten().filter_map(|entry| {
-        let name = entry.file_name();
-        Image::from_file_name(name.to_str()?)?;
-        Some(entry.metadata().ok()?.len())
-    });
-    lengths.sum()
-}
-
-pub(crate) fn write_stats(
-    sink: &impl ImageSink,
-    options: &Options,
-    summary: &Summary,
-) -> Result<()> {
-    let entry = stats::entry(summary);
-    match &options.work_dir {
-        None => write_service(sink, Image::StatsDump, &entry)?,
-        Some(work_dir) => {
-            let dir = ImagesDir::create(work_dir, Existing::Keep)?;
-            write_service(&dir, Image::StatsDump, &entry)?;
-        }
-    }
-    Ok(())
 }
 
 /// How many threads copy pages: they are bound by memory, not by processors.

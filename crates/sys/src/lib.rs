@@ -44,4 +44,4 @@ pub use error::{Error, Result};
 pub use id::{Pid, Tid};
 pub use regs::{NO_SYSCALL, Registers};
 pub use rustix::io::Errno;
-pub use shared::{OutOfBounds, SharedPages};
+pub use shared::{FilePages, OutOfBounds, SharedPages};

@@ -127,7 +127,8 @@ pub struct Copier<'scope> {
     thread: ScopedJoinHandle<'scope, Trackers>,
 }
 
-type Trackers = HashMap<Pid, Tracker>;
+/// What tracks the tasks' writes, with pre-copy.
+pub type Trackers = HashMap<Pid, Tracker>;
 
 impl<'scope> Copier<'scope> {
     /// Starts the thread, and waits until it runs: it has nothing to do yet.
@@ -195,7 +196,8 @@ impl<'scope> Copier<'scope> {
         self.told.recv().map_err(|_| Error::Cancelled)?
     }
 
-    /// Ends the thread; gives what tracked the tasks' writes.
+    /// Ends the thread; gives what tracked the tasks' writes. To end that takes as long as a scan,
+    /// and is better done when the tree runs again.
     pub fn finish(self) -> Trackers {
         drop(self.asked);
         let trackers = self.thread.join();

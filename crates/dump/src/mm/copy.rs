@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
 use commensal_images::RawWriter;
+use commensal_sys::FilePages;
 use commensal_sys::RemoteRange;
 use commensal_sys::process_vm::Batch;
 
@@ -24,6 +25,11 @@ const ALONE: usize = 8;
 pub(super) trait PageSource: Sync {
     /// Fills `buf`, which is as long as the batch, from its ranges.
     fn read(&self, batch: &Batch, buf: &mut [u8]) -> Result<()>;
+
+    /// Fills a mapped image from `offset` on; `false` where only [`PageSource::read`] can.
+    fn read_mapped(&self, _batch: &Batch, _image: &FilePages, _offset: usize) -> Result<bool> {
+        Ok(false)
+    }
 }
 
 /// Ranges that go into the image one behind the other.
@@ -65,6 +71,8 @@ impl Buffers {
 pub(super) struct Copy<'a> {
     pub source: &'a dyn PageSource,
     pub image: &'a RawWriter<'a>,
+    /// Its first bytes, where they are mapped.
+    pub mapped: Option<&'a FilePages>,
     pub buffers: &'a Buffers,
     pub cancel: &'a Cancel,
     /// Called with the bytes of each chunk once it is written.
@@ -127,11 +135,30 @@ impl Copy<'_> {
 
     fn chunk(&self, chunk: &Chunk) -> Result<()> {
         self.cancel.check()?;
+        if !self.mapped_chunk(chunk)? {
+            self.buffered_chunk(chunk)?;
+        }
+        (self.written)(chunk.batch.bytes() as u64);
+        Ok(())
+    }
+
+    /// Without a buffer between, where the image is mapped: in half the time.
+    fn mapped_chunk(&self, chunk: &Chunk) -> Result<bool> {
+        let Some(mapped) = self.mapped else {
+            return Ok(false);
+        };
+        let offset = chunk.offset as usize;
+        match offset + chunk.batch.bytes() <= mapped.len() {
+            true => self.source.read_mapped(&chunk.batch, mapped, offset),
+            false => Ok(false),
+        }
+    }
+
+    fn buffered_chunk(&self, chunk: &Chunk) -> Result<()> {
         let mut buffer = self.buffers.take();
         let buf = &mut buffer[..chunk.batch.bytes()];
         self.source.read(&chunk.batch, buf)?;
         self.image.write_all_at(buf, chunk.offset)?;
-        (self.written)(buf.len() as u64);
         self.buffers.give_back(buffer);
         Ok(())
     }
@@ -166,7 +193,8 @@ impl Failure {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+/// What a thread that panicked left is of no use to anybody, and does no harm.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner())

@@ -1,17 +1,20 @@
 //! A pagemap and the pages it lists: two images, written together.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use commensal_images::messages::{PagemapEntry, PagemapHead};
 use commensal_images::{EntryWriter, Image, ImageSet, ImageSink, RawWriter};
-use commensal_sys::{PAGE_SIZE, RemoteRange};
+use commensal_sys::{FilePages, PAGE_SIZE, RemoteRange};
 
-use super::copy::{Buffers, Copy, PageSource};
+use super::copy::{Buffers, Copy, PageSource, lock};
 use super::page_server::PageServer;
 use super::reserve::Reserved;
 use crate::{Cancel, Result};
+
+/// Bytes of images that are mapped at the most: a dumper stays small, however large the tree.
+const MAPPED: u64 = 4 << 20;
 
 /// CRIU's `PE_*` bits of `PagemapEntry.flags`.
 pub(super) mod flags {
@@ -76,6 +79,11 @@ pub struct PageWriter<'s, S> {
     buffers: Buffers,
     reserved: Mutex<HashMap<Image, Reserved<'s>>>,
     server: Option<&'s PageServer>,
+    /// Bytes of all images that are mapped.
+    mapped: AtomicU64,
+    /// Mappings that are not needed any more. To unmap one holds up all that our threads do with
+    /// our memory: that is left for when the tree runs again.
+    done: Mutex<Vec<FilePages>>,
 }
 
 impl<'s, S: ImageSink> PageWriter<'s, S> {
@@ -90,6 +98,8 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
             buffers: Buffers::default(),
             reserved: Mutex::default(),
             server: None,
+            mapped: AtomicU64::new(0),
+            done: Mutex::default(),
         }
     }
 
@@ -126,8 +136,10 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
         if self.server.is_some() {
             return Ok(());
         }
-        let reserved = Reserved::new(self.pages_image()?, bytes)?;
-        self.reserved().insert(image, reserved);
+        let mut reserved = Reserved::new(self.pages_image()?, bytes)?;
+        let left = MAPPED.saturating_sub(self.mapped.load(Ordering::Relaxed));
+        self.mapped.fetch_add(reserved.map(left), Ordering::Relaxed);
+        lock(&self.reserved).insert(image, reserved);
         Ok(())
     }
 
@@ -146,7 +158,7 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
             (self.written)(count * PAGE_SIZE);
             return Ok((result, count));
         }
-        let reserved = self.reserved().remove(&image);
+        let reserved = lock(&self.reserved).remove(&image);
         let mut pages = match reserved {
             Some(reserved) => reserved,
             None => Reserved::new(self.pages_image()?, 0)?,
@@ -155,6 +167,7 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
         let copy = Copy {
             source,
             image: &pages.image,
+            mapped: pages.mapped.as_ref(),
             buffers: &self.buffers,
             cancel: &self.cancel,
             written: self.written,
@@ -173,18 +186,13 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
         )?;
         let count = pagemap.finish()?;
         pages.trim(count * PAGE_SIZE)?;
+        lock(&self.done).extend(pages.mapped.take());
         Ok((result, count))
     }
 
     fn pages_image(&self) -> Result<(u32, RawWriter<'s>)> {
         let id = self.next_pages_id.fetch_add(1, Ordering::Relaxed);
         Ok((id, self.images.raw(Image::Pages(id))?))
-    }
-
-    fn reserved(&self) -> MutexGuard<'_, HashMap<Image, Reserved<'s>>> {
-        self.reserved
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 

@@ -3,6 +3,7 @@
 //! touched, too.
 
 use commensal_images::{RawWriter, WriteError};
+use commensal_sys::FilePages;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
@@ -14,6 +15,8 @@ pub(super) struct Reserved<'s> {
     pub id: u32,
     /// The image.
     pub image: RawWriter<'s>,
+    /// Its first bytes, where they were mapped.
+    pub mapped: Option<FilePages>,
     /// Bytes that there is room for.
     bytes: u64,
     /// Bytes that are needed.
@@ -41,9 +44,22 @@ impl<'s> Reserved<'s> {
         Ok(Self {
             id,
             image,
+            mapped: None,
             bytes,
             used: 0,
         })
+    }
+
+    /// Maps what there is room for, if that is no more than `most` bytes: pages then go from a
+    /// task into the image in one copy. Gives how many bytes are mapped. Where it does not work,
+    /// they are written.
+    pub fn map(&mut self, most: u64) -> u64 {
+        let file = self
+            .image
+            .as_file()
+            .filter(|_| (1..=most).contains(&self.bytes));
+        self.mapped = file.and_then(|file| FilePages::map(file, self.bytes as usize).ok());
+        self.mapped.as_ref().map_or(0, |mapped| mapped.len() as u64)
     }
 
     /// Gives back the room that was not needed.

@@ -4,6 +4,7 @@
 //! (`commensal_seized`), and the parasite changes nothing else of the task. So once the stack has
 //! been read, the rest can be copied while the task is asked.
 
+use commensal_sys::FilePages;
 use commensal_sys::RemoteRange;
 use commensal_sys::process_vm::Batch;
 
@@ -121,6 +122,13 @@ impl PageSource for BesideStack<'_> {
             buf = tail;
         }
         self.memory.read_gathered(&mut rest, buf).map(drop)
+    }
+
+    fn read_mapped(&self, batch: &Batch, image: &FilePages, offset: usize) -> Result<bool> {
+        match batch.ranges().any(|range| self.stack.range.overlaps(range)) {
+            true => Ok(false),
+            false => self.memory.read_mapped(batch, image, offset),
+        }
     }
 }
 

@@ -35,6 +35,7 @@ fn copy(workers: usize, broken: u64) -> Result<Vec<u8>> {
     let copy = Copy {
         source: &Numbered { broken },
         image: &image,
+        mapped: None,
         buffers: &Buffers::default(),
         cancel: &Cancel::default(),
         written: &|_| (),

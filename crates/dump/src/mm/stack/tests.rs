@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use commensal_images::messages::InventoryEntry;
 use commensal_images::{Existing, Image, ImageSet, ImagesDir};
 use commensal_sys::{Pid, process_vm};
 
@@ -36,6 +37,7 @@ fn images(dir: &Path, mappings: &Mappings, stack: Option<&StackCopy>) -> (Vec<u8
     let pages = PageWriter::new(&set);
     pages.task_beside(id, mappings, None, stack).unwrap();
     drop(pages);
+    set.finish(&InventoryEntry::default()).unwrap();
     let read = |image: Image| std::fs::read(dir.join(image.file_name())).unwrap();
     (read(id.pagemap()), read(Image::Pages(1)))
 }
