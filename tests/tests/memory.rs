@@ -120,10 +120,13 @@ impl Memory {
         let mut mappings = mm["vmas"].take().as_array().expect("mappings").clone();
         mappings.iter_mut().for_each(without_ids);
         let pagemap = &decoded[&format!("pagemap-{pid}.img")]["entries"];
+        let mut pages = pages(images, pagemap);
+        let core = &decoded[&format!("core-{pid}.img")]["entries"][0];
+        forget_processor(&mut pages, &core["thread_core"]["rseq_entry"]);
         Self {
             mm,
             mappings,
-            pages: pages(images, pagemap),
+            pages,
         }
     }
 }
@@ -139,6 +142,16 @@ fn without_ids(mapping: &mut Value) {
     {
         mapping["fdflags"].take();
     }
+}
+
+/// The kernel writes into a thread's `struct rseq` (rseq(2)) on which processor it runs, whenever it
+/// comes to another one: also while the parasite is in it, and after a restore.
+fn forget_processor(pages: &mut BTreeMap<u64, Vec<u8>>, rseq: &Value) {
+    let number = |name: &str| rseq[name].as_u64().expect("a number");
+    let (start, size) = (number("rseq_abi_pointer"), number("rseq_abi_size") as usize);
+    let (page, at) = (start & !(PAGE as u64 - 1), start as usize % PAGE);
+    let page = pages.get_mut(&page).expect("the thread wrote there");
+    page[at..at + size].fill(0);
 }
 
 /// The contents of each page, by address.

@@ -47,14 +47,11 @@ impl Records {
         self.threads.get(&pid)
     }
 
-    /// What stands for the description behind each descriptor of a task; nothing where the kernel
-    /// does not tell.
-    pub fn descriptions(&self, pid: Pid) -> HashMap<i32, u64> {
+    /// The descriptors of a task by their numbers; none where the kernel does not tell.
+    pub fn files(&self, pid: Pid) -> HashMap<i32, FileRecord> {
         let records = self.files.get(&pid).and_then(|files| files.read().ok());
         let records = records.into_iter().flatten();
-        records
-            .map(|file| (file.fd as i32, file.description))
-            .collect()
+        records.map(|file| (file.fd as i32, file)).collect()
     }
 }
 

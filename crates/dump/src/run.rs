@@ -176,6 +176,7 @@ fn run_here<S: ImageSink>(
         mut figures,
         unread,
         links,
+        advice,
         ..
     } = collected;
     let inventory = || inventory::inventory(options, &own_ids, own_cgroups);
@@ -226,6 +227,9 @@ fn run_here<S: ImageSink>(
         stage: "post-dump",
         source,
     })?;
+    for advice in advice {
+        tracing::warn!("{advice}");
+    }
     gone?;
     drop(trackers);
     let summary = Summary {

@@ -62,6 +62,9 @@ pub struct FileRecord {
     pub fd: u32,
     /// Keeps the size a multiple of eight.
     pub reserved: u32,
+    /// 0 where nobody was ever told of I/O on it, nor a signal for that chosen (`f_owner`); anything
+    /// else before Linux 6.12, where the kernel has no such mark.
+    pub owner: u64,
 }
 
 /// What a record is of.
@@ -99,8 +102,8 @@ impl sealed::Visited for FileRecord {
     const ITERATION: &str = "bpf_iter_task_file";
     const ALL_THREADS: bool = false;
 
-    fn program(_: &Btf<'_>) -> Option<Vec<u64>> {
-        Some(program::files())
+    fn program(btf: &Btf<'_>) -> Option<Vec<u64>> {
+        Some(program::files(btf.pointer("file", "f_owner")))
     }
 }
 

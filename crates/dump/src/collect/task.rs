@@ -79,7 +79,7 @@ impl<S: ImageSink> Collector<'_, '_, S> {
             task: &PidFd::open(pid)?,
             files_id,
             open,
-            descriptions: &self.records.descriptions(pid),
+            records: &self.records.files(pid),
         })
     }
 

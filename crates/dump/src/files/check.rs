@@ -58,7 +58,7 @@ fn check_task(pid: Pid, dump: &mut FilesDump<'_>, refusals: &mut Vec<Refusal>) -
     };
     for fd in table::numbers(pid)? {
         let one = table::FdFlags { fd, cloexec: false };
-        let file = OpenFile::of_task(&task, one.fd, (&dump.pids, &dump.users));
+        let file = OpenFile::of_task(&task, one.fd, None, (&dump.pids, &dump.users));
         collect(file.and_then(|file| dump.descriptor(&file, one)), refusals)?;
     }
     Ok(())

@@ -136,6 +136,7 @@ mod tests {
         OpenFile::of_task(
             &PidFd::open(own_pid()).unwrap(),
             file.as_raw_fd(),
+            None,
             (&crate::pidns::Pids::OURS, &crate::userns::Users::OURS),
         )
         .unwrap()

@@ -139,6 +139,8 @@ pub struct Finished<'s> {
     pub connections: Connections,
     /// The tun and tap interfaces that tasks of the tree have open.
     pub tun_devices: TunDevices,
+    /// What the restore should be given.
+    pub advice: Vec<String>,
 }
 
 impl<'s> FilesDump<'s> {
@@ -262,9 +264,7 @@ impl<'s> FilesDump<'s> {
         crate::net::finish(&mut self)?;
         epoll::finish(&mut self)?;
         tty::verify(&self)?;
-        if self.writes() {
-            pipe::warn_of_outside_ends(&self);
-        }
+        let advice = pipe::outside_ends(&self);
         self.files.finish()?;
         self.pipes.finish()?;
         self.locks.finish()?;
@@ -275,6 +275,7 @@ impl<'s> FilesDump<'s> {
             unread_data: self.terminals.finish()?,
             connections: self.sockets.finish()?,
             tun_devices: self.tun_devices,
+            advice,
         })
     }
 

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use commensal_images::messages::FownEntry;
 use commensal_sys::kcmp::TaskFd;
 use commensal_sys::pidfd::PidFd;
+use commensal_sys::task_iter::FileRecord;
 use commensal_sys::{Errno, Pid};
 use rustix::fs::{Mode, OFlags, SeekFrom};
 
@@ -42,19 +43,27 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
-    /// Duplicates descriptor `fd` of a task and asks what it is.
+    /// Duplicates descriptor `fd` of a task and asks what it is that the kernel's `record` of it
+    /// does not tell, if there is one.
     ///
     /// # Errors
     ///
     /// EBADF from pidfd_getfd(2) where the task has closed it.
-    pub fn of_task(task: &PidFd, fd: i32, names: Names<'_>) -> Result<Self> {
+    pub fn of_task(
+        task: &PidFd,
+        fd: i32,
+        record: Option<&FileRecord>,
+        names: Names<'_>,
+    ) -> Result<Self> {
         let duplicate = task.duplicate(fd)?;
         let pid = task.pid();
         let mut file = Self::new(TaskFd { pid, fd }, Place::Fd { pid, fd }, duplicate)?;
         file.flags = file
             .ask("F_GETFL", |fd| rustix::fs::fcntl_getfl(fd))?
             .bits();
-        if !file.is_path_only() {
+        file.description = record.map(|record| record.description);
+        let is_free = record.is_some_and(|record| record.owner == 0);
+        if !file.is_path_only() && !is_free {
             file.ask_owner(names)?;
         }
         Ok(file)

@@ -172,19 +172,18 @@ fn note_ends(file: &OpenFile, dump: &mut FilesDump<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Says which pipes lead out of the tree. They are dumped as CRIU does: the restore makes a pipe
+/// Which pipes lead out of the tree. They are dumped as CRIU does: the restore makes a pipe
 /// with the ends of the tree alone, unless it is given the other one (`--inherit-fd`).
-pub fn warn_of_outside_ends(dump: &FilesDump<'_>) {
-    if !dump.writes() {
-        return;
-    }
-    for (ino, ends) in &dump.pipes.ends {
-        if ends.other_end_open && !(ends.readers_in_tree && ends.writers_in_tree) {
-            tracing::warn!(
-                "{} is a pipe whose other end is outside of the tree: give the restore \
-                 --inherit-fd fd[N]:pipe:[{ino}] to connect it",
-                ends.place
-            );
-        }
-    }
+pub fn outside_ends(dump: &FilesDump<'_>) -> Vec<String> {
+    let ends = dump.pipes.ends.iter();
+    let outside = ends
+        .filter(|(_, ends)| ends.other_end_open && !(ends.readers_in_tree && ends.writers_in_tree));
+    let advice = outside.map(|(ino, ends)| {
+        format!(
+            "{} is a pipe whose other end is outside of the tree: give the restore \
+             --inherit-fd fd[N]:pipe:[{ino}] to connect it",
+            ends.place
+        )
+    });
+    advice.collect()
 }

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use commensal_images::messages::FdinfoEntry;
 use commensal_sys::kcmp::TaskFd;
 use commensal_sys::pidfd::PidFd;
+use commensal_sys::task_iter::FileRecord;
 use commensal_sys::{Errno, Pid};
 use rustix::fs::{Dir, Mode, OFlags};
 
@@ -37,8 +38,8 @@ pub struct Table<'t> {
     pub files_id: u32,
     /// What is open in it, where the task was asked from inside; read from /proc where not.
     pub open: Option<&'t [FdFlags]>,
-    /// What the kernel has for the description behind each number, where that is known.
-    pub descriptions: &'t HashMap<i32, u64>,
+    /// What the kernel has written down of each number, where it tells.
+    pub records: &'t HashMap<i32, FileRecord>,
 }
 
 /// A descriptor that was written.
@@ -72,8 +73,8 @@ impl FilesDump<'_> {
         };
         let mut entries = Vec::with_capacity(open.len());
         for one in open {
-            let mut file = OpenFile::of_task(table.task, one.fd, (&self.pids, &self.users))?;
-            file.description = table.descriptions.get(&one.fd).copied();
+            let record = table.records.get(&one.fd);
+            let file = OpenFile::of_task(table.task, one.fd, record, (&self.pids, &self.users))?;
             entries.push(self.descriptor(&file, *one)?);
         }
         Ok(self.images.table(table.files_id, &entries)?)

@@ -16,6 +16,9 @@ use crate::{Cancel, Result};
 /// Bytes of images that are mapped at the most: a dumper stays small, however large the tree.
 const MAPPED: u64 = 4 << 20;
 
+/// Bytes of a mapped task that mostly go through a buffer all the same: those beside its stack.
+const NOT_MAPPED: u64 = 128 << 10;
+
 /// CRIU's `PE_*` bits of `PagemapEntry.flags`.
 pub(super) mod flags {
     /// The pages are in the images that this set builds on.
@@ -132,13 +135,19 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
 
     /// Makes the pages image of a pagemap with room for this many bytes.
     pub(super) fn reserve_bytes(&self, image: Image, bytes: u64) -> Result<()> {
-        self.buffers.warm(bytes, self.workers + 1);
         if self.server.is_some() {
+            self.buffers.warm(bytes, self.workers + 1);
             return Ok(());
         }
         let mut reserved = Reserved::new(self.pages_image()?, bytes)?;
         let left = MAPPED.saturating_sub(self.mapped.load(Ordering::Relaxed));
-        self.mapped.fetch_add(reserved.map(left), Ordering::Relaxed);
+        match reserved.map(left) {
+            0 => self.buffers.warm(bytes, self.workers + 1),
+            mapped => {
+                self.buffers.warm(bytes.min(NOT_MAPPED), 1);
+                self.mapped.fetch_add(mapped, Ordering::Relaxed);
+            }
+        }
         lock(&self.reserved).insert(image, reserved);
         Ok(())
     }

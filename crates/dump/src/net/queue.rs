@@ -161,6 +161,7 @@ mod tests {
         OpenFile::of_task(
             &task,
             socket.as_raw_fd(),
+            None,
             (&crate::pidns::Pids::OURS, &crate::userns::Users::OURS),
         )
         .unwrap()

@@ -118,7 +118,7 @@ pub fn dump_and_then(
     for (n, pid) in pids.iter().enumerate() {
         let task = PidFd::open(*pid).unwrap();
         files.table(&Table {
-            descriptions: &HashMap::new(),
+            records: &HashMap::new(),
             task: &task,
             files_id: n as u32 + 1,
             open: None,

@@ -6,6 +6,7 @@ const MAGIC: u16 = 0xEB9F;
 const HEADER_LEN: usize = 24;
 
 const KIND_INT: u32 = 1;
+const KIND_POINTER: u32 = 2;
 const KIND_ARRAY: u32 = 3;
 const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
@@ -89,15 +90,27 @@ impl<'b> Btf<'b> {
 
     /// Where a field of a structure begins, in bytes.
     pub fn field(&self, structure: &str, field: &str) -> Option<i16> {
-        let (_, at) = self.named(KIND_STRUCT, structure)?;
-        let bits = self.bits(at, field)?;
-        (bits % 8 == 0).then_some(())?;
-        i16::try_from(bits / 8).ok()
+        self.place(structure, field).map(|(place, _)| place)
     }
 
-    /// Where a member begins in the structure at `at`, in bits; also one of a
+    /// The same of a field that is a pointer.
+    pub fn pointer(&self, structure: &str, field: &str) -> Option<i16> {
+        let (place, id) = self.place(structure, field)?;
+        let at = *self.places.get((id as usize).checked_sub(1)?)?;
+        (self.at(at as usize)?.kind() == KIND_POINTER).then_some(place)
+    }
+
+    /// Where a field begins, and its type.
+    fn place(&self, structure: &str, field: &str) -> Option<(i16, u32)> {
+        let (_, at) = self.named(KIND_STRUCT, structure)?;
+        let (bits, id) = self.member(at, field)?;
+        (bits % 8 == 0).then_some(())?;
+        Some((i16::try_from(bits / 8).ok()?, id))
+    }
+
+    /// Where a member begins in the structure at `at`, in bits, and its type; also one of a
     /// nameless structure inside of it.
-    fn bits(&self, at: usize, field: &str) -> Option<u32> {
+    fn member(&self, at: usize, field: &str) -> Option<(u32, u32)> {
         let structure = self.at(at)?;
         (0..structure.members()).find_map(|n| {
             let member = at + 12 + 12 * n;
@@ -110,11 +123,11 @@ impl<'b> Btf<'b> {
                 _ => offset & 0xff_ffff,
             };
             if name != 0 {
-                return (self.name(name)? == field.as_bytes()).then_some(offset);
+                return (self.name(name)? == field.as_bytes()).then_some((offset, id));
             }
             let inner = self.place_of(id)?;
-            let inner = self.bits(inner, field)?;
-            Some(offset + inner)
+            let (inner, id) = self.member(inner, field)?;
+            Some((offset + inner, id))
         })
     }
 

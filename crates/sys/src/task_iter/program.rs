@@ -99,13 +99,20 @@ pub fn threads(places: &Places) -> Vec<u64> {
 }
 
 /// Copies a descriptor: in `bpf_iter__task_file` come `bpf_iter_meta`, the
-/// task, the descriptor's number and a pointer to its file.
-pub fn files() -> Vec<u64> {
+/// task, the descriptor's number and a pointer to its file. `owner` is where that has a pointer to
+/// its owner.
+pub fn files(owner: Option<i16>) -> Vec<u64> {
     const LEN: i16 = size_of::<FileRecord>() as i16;
     const FD: i16 = 16;
     const FILE: i16 = 24;
     let at = |offset: usize| offset as i16 - LEN;
+    let owner = match owner {
+        Some(place) => instruction(LOAD_64, R2, R7, place, 0),
+        None => instruction(MOVE_CONSTANT, R2, 0, 0, 1),
+    };
     let body = [
+        owner,
+        instruction(STORE_64, R10, R2, at(offset_of!(FileRecord, owner)), 0),
         instruction(
             STORE_64,
             R10,

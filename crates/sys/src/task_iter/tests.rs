@@ -78,3 +78,38 @@ fn duplicates_have_the_same_description_and_others_have_not() {
     assert_ne!(description(&first).0, description(&second).0);
     assert_eq!(description(&second).1, None);
 }
+
+#[test]
+fn a_file_that_nobody_owns_is_told_from_one_that_has_an_owner() {
+    let Some(reader) = loaded::<FileRecord>() else {
+        return;
+    };
+    let own = Pid::new(std::process::id() as i32).unwrap();
+    let files = reader.of(own).unwrap();
+    let (free, _end) = std::os::unix::net::UnixStream::pair().unwrap();
+    let (owned, _end) = std::os::unix::net::UnixStream::pair().unwrap();
+    const F_SETOWN: u64 = 8;
+    let args = [
+        owned.as_raw_fd() as u64,
+        F_SETOWN,
+        own.get() as u64,
+        0,
+        0,
+        0,
+    ];
+    // SAFETY: F_SETOWN takes a number and touches no memory of ours.
+    unsafe { raw::syscall(linux_raw_sys::general::__NR_fcntl, args) }.unwrap();
+    let records = files.read().unwrap();
+    let owner = |fd: i32| {
+        records
+            .iter()
+            .find(|record| record.fd == fd as u32)
+            .unwrap()
+            .owner
+    };
+    assert_ne!(owner(owned.as_raw_fd()), 0);
+    // Before Linux 6.12 nothing is known of any.
+    if owner(free.as_raw_fd()) != 0 {
+        assert!(records.iter().all(|record| record.owner == 1));
+    }
+}

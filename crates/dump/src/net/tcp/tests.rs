@@ -14,6 +14,7 @@ fn open(stream: &TcpStream) -> OpenFile {
     OpenFile::of_task(
         &task,
         stream.as_raw_fd(),
+        None,
         (&crate::pidns::Pids::OURS, &crate::userns::Users::OURS),
     )
     .unwrap()
