@@ -1,5 +1,6 @@
 """A tree in a user namespace of its own, with every other namespace below it, that looks at its
-ids and at those of what it has in every round. The argument is what user and group 0 are outside."""
+ids and at those of what it has in every round. The argument is what user and group 0 are outside;
+a second one names something that it has and that cannot be restored."""
 import ctypes
 import fcntl
 import mmap
@@ -25,6 +26,7 @@ NO_SETUID_FIXUP = 4
 IPC_CREAT, IPC_SET = 0o1000, 1
 F_SETOWN, F_GETOWNER_UIDS = 8, 17
 HERE = os.getcwd()
+KEPT = 9
 
 
 def call(name, *arguments):
@@ -69,6 +71,14 @@ def enter_root():
     call("syscall", PIVOT_ROOT, ".", ".")
     call("umount2", ".", DETACH)
     os.chdir(HERE)
+    if OBSTACLE in ("stranger", "device"):
+        mount("given", "given", "tmpfs")
+        kind, uid = (stat.S_IFREG, 7) if OBSTACLE == "stranger" else (stat.S_IFCHR, FIRST)
+        os.mknod("given/it", 0o666 | kind, os.makedev(1, 3))
+        os.chown("given/it", uid, FIRST)
+    if OBSTACLE == "memory":
+        os.dup2(os.memfd_create("strange"), KEPT)
+        os.fchown(KEPT, 7, FIRST)
 
 
 def make_namespaces(first):
@@ -103,10 +113,14 @@ def enter():
     mount("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC)
     mount("pts", "pts", "devpts", 0, "newinstance,ptmxmode=0666,mode=620,gid=5")
     mount("files", "files", "tmpfs", 0, "size=8m,mode=750,uid=1000,gid=100004")
+    if OBSTACLE == "hidden":
+        mount("below", "given", "tmpfs")
+        mount("above", "given", "tmpfs")
     null, log = os.open("null", os.O_RDONLY), os.open("log", os.O_WRONLY | os.O_APPEND)
     for number, file in enumerate([null, log, log]):
         os.dup2(file, number)
-    os.closerange(3, 1000)
+    os.closerange(3, KEPT)
+    os.closerange(KEPT + (OBSTACLE == "memory"), 1000)
     os.execv(sys.executable, [sys.executable, __file__, "inside"])
 
 
@@ -189,7 +203,8 @@ class Owned:
         os.fchown(self.disk.fileno(), 1500, 1501)
         self.memory = os.memfd_create("memory")
         os.fchown(self.memory, 1234, 100321)
-        self.map = mmap.mmap(self.memory_of(8192), 8192)
+        os.ftruncate(self.memory, 8192)
+        self.map = mmap.mmap(self.memory, 8192)
         self.server = socket.socket(socket.AF_UNIX)
         self.server.bind("files/socket")
         os.chown("files/socket", 1003, 100004)
@@ -203,11 +218,8 @@ class Owned:
         fcntl.fcntl(self.pipe[0], F_SETOWN, os.getpid())
         os.setresuid(0, 0, 0)
         self.system_v()
-        self.tcp = socket.create_server(("127.0.0.1", 0)) if self.loopback() else None
-
-    def memory_of(self, size):
-        os.ftruncate(self.memory, size)
-        return self.memory
+        self.loopback()
+        self.tcp = socket.create_server(("127.0.0.1", 0))
 
     @staticmethod
     def loopback():
@@ -217,7 +229,6 @@ class Owned:
             fcntl.ioctl(control, 0x8914, request)
         with open("/proc/sys/net/ipv4/ping_group_range", "w") as file:
             file.write("100 1500")
-        return True
 
     @staticmethod
     def system_v():
@@ -277,7 +288,7 @@ def inside():
 if sys.argv[1:] == ["inside"]:
     MAPS = namespace()
     inside()
-FIRST = int(sys.argv[1])
+FIRST, OBSTACLE = int(sys.argv[1]), sys.argv[2] if sys.argv[2:] else None
 shutil.copy(__file__, HERE)
 __file__ = os.path.join(HERE, os.path.basename(__file__))
 enter_root()

@@ -1,8 +1,9 @@
 //! Tests that cannot run here say so, in a file that `cargo xtask test` prints at its end.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::harness::paths;
 
@@ -45,6 +46,14 @@ pub fn skip_here(reason: &str) {
 /// Whether the tests run as root.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Whether a user namespace can be made here, with any map.
+pub fn can_have_users() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let first = map.split_whitespace().eq(["0", "0", "4294967295"]);
+    let made = Command::new("unshare").args(["--user", "true"]).status();
+    first && made.is_ok_and(|status| status.success())
 }
 
 /// `file::test` of the test that runs on this thread.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use commensal_tests::harness::{paths, process};
+use commensal_tests::skip::can_have_users;
 use commensal_tests::sweep::{Subject, Sweep};
 use commensal_tests::{machine_or_skip, need_or_skip};
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
@@ -87,6 +88,17 @@ fn is_on_root_mount(path: &Path) -> bool {
 /// Its namespaces are entered and looked through, too, and the dumper's programs may outlive it.
 #[test]
 fn a_container_survives_its_dumper() {
+    container_survives(Subject::start_contained);
+}
+
+/// What the parasite and our ptrace may do there is decided by a user namespace below ours.
+#[test]
+fn a_rootless_container_survives_its_dumper() {
+    machine_or_skip!(can_have_users(), "user namespaces");
+    container_survives(Subject::start_with_users);
+}
+
+fn container_survives(start: impl Fn(Option<&str>, &[&str]) -> Subject) {
     let root = rustix::process::geteuid().is_root();
     need_or_skip!(
         root && runs("ip", "-V") && runs("nft", "-v"),
@@ -96,7 +108,7 @@ fn a_container_survives_its_dumper() {
         is_on_root_mount(&paths::victim("victim-watch")) && is_on_root_mount(&std::env::temp_dir());
     machine_or_skip!(here, "the tests are on a mount of their own");
     let sweep = Sweep {
-        target: &|| Subject::start_contained(Some("nap"), &["mixed"]),
+        target: &|| start(Some("nap"), &["mixed"]),
         dumper: &|target| {
             let mut command = Command::new(paths::commensal());
             command

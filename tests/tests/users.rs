@@ -1,11 +1,10 @@
 //! A tree in a user namespace of its own: what its users and groups are called inside, whose
 //! things are, and what is refused.
 
-use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use commensal_tests::harness::{Dumper, Program, Target, Then, process};
+use commensal_tests::skip::can_have_users;
 use commensal_tests::{judge_or_skip, machine_or_skip};
 use serde_json::{Value, json};
 
@@ -17,14 +16,6 @@ fn users(first: u32) -> Program {
 /// The first task of the namespaces, a child of the victim's child.
 fn first_task(target: &Target) -> u32 {
     process::tree(target.pid())[2]
-}
-
-/// Whether a user namespace can be made here, with any map.
-fn can_have_users() -> bool {
-    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let first = map.split_whitespace().eq(["0", "0", "4294967295"]);
-    let made = Command::new("unshare").args(["--user", "true"]).status();
-    first && made.is_ok_and(|status| status.success())
 }
 
 /// Why a test is skipped.
@@ -130,6 +121,25 @@ fn what_cannot_be_restored_is_refused_by_name() {
             .run(target.pid(), &images, Then::Kill, &[])
             .expect_err(kind);
         assert!(refused.message.contains(reason), "{kind}: {refused:?}");
+        target.wait_rounds(2);
+    }
+}
+
+#[test]
+fn what_belongs_to_strangers_or_is_hidden_is_refused_by_name() {
+    machine_or_skip!(can_have_users(), NO_USERS);
+    for (obstacle, reason) in [
+        ("stranger", "the file ./it in the tmpfs on "),
+        ("device", "./it in it is a device"),
+        ("memory", "is a memory file: it belongs to user 7"),
+        ("hidden", "another mount lies over it"),
+    ] {
+        let target = Target::spawn(&users(0).arg(obstacle));
+        let images = target.images_dir("images");
+        let refused = Dumper::Commensal
+            .run(first_task(&target), &images, Then::Kill, &[])
+            .expect_err(obstacle);
+        assert!(refused.message.contains(reason), "{obstacle}: {refused:?}");
         target.wait_rounds(2);
     }
 }

@@ -28,7 +28,8 @@ pub enum Existing {
 /// A directory to write one image set into.
 ///
 /// Images hold a program's memory, so only the owner can read them: a new directory has mode 0700
-/// and every file 0600. No file is written through a link: each is made anew, with `O_EXCL`.
+/// and every file 0600 ([`share_with_tree`](crate::share_with_tree) lets one user more read
+/// them). No file is written through a link: each is made anew, with `O_EXCL`.
 #[derive(Debug)]
 pub struct ImagesDir {
     fd: OwnedFd,

@@ -32,7 +32,7 @@ type Target = (
     usize,
 );
 
-const TARGETS: [Target; 8] = [
+const TARGETS: [Target; 9] = [
     ("one thread, computing", None, &["spin"], 1),
     ("one thread, sleeping", None, &["nap"], 1),
     ("one thread, both", None, &["mixed"], 1),
@@ -41,10 +41,14 @@ const TARGETS: [Target; 8] = [
     ("four threads", None, &["mixed", "spin", "poll", "futex"], 7),
     ("two tasks", Some("nap"), &["mixed"], 7),
     (CONTAINER, Some("nap"), &["mixed"], 13),
+    (WITH_USERS, Some("nap"), &["mixed"], 13),
 ];
 
 /// The target in namespaces of its own, which takes root.
 const CONTAINER: &str = "a container of two tasks";
+
+/// The same in a user namespace.
+const WITH_USERS: &str = "a rootless container of two tasks";
 
 /// What is killed.
 const CHAIN: &str = "the chain of states";
@@ -75,6 +79,7 @@ fn main() -> ExitCode {
             let sweep = Sweep {
                 target: &|| match target {
                     CONTAINER => Subject::start_contained(child, modes),
+                    WITH_USERS => Subject::start_with_users(child, modes),
                     _ => Subject::start(child, modes),
                 },
                 dumper: &|target| command(dumper, target),

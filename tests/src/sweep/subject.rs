@@ -50,6 +50,13 @@ impl Subject {
         Self::started_by(container, child, modes)
     }
 
+    /// The same in a user namespace of its own, too, with all others below it.
+    pub fn start_with_users(child: Option<&str>, modes: &[&str]) -> Self {
+        let mut container = Command::new("sh");
+        container.arg(paths::script("contained_users.sh"));
+        Self::started_by(container, child, modes)
+    }
+
     fn started_by(mut command: Command, child: Option<&str>, modes: &[&str]) -> Self {
         reaper::adopt_orphans();
         let dir = tempfile::tempdir().expect("a temporary directory");

@@ -47,6 +47,11 @@ pub fn clone_of(root: Pid, mount: &Mount, mounts: &Mounts) -> Result<OwnedFd> {
     result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
+/// Whether another mount lies over a mount, or over one that it is below.
+pub fn is_hidden(mount: &Mount, mounts: &Mounts) -> bool {
+    !covers(mount, mounts).is_empty()
+}
+
 /// The mounts that lie over a mount, or over a mount that it is below, the uppermost first.
 fn covers<'m>(mount: &Mount, mounts: &'m Mounts) -> Vec<&'m Mount> {
     // Each mount on the way to it, with where the way leaves it for the next.

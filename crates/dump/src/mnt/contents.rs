@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use commensal_images::{Image, ImageSet, ImageSink};
-use commensal_sys::Pid;
+use commensal_sys::{Errno, Pid};
 use rustix::fs::{Dir, Mode, OFlags, openat};
 
 use super::archive::{self, Archive};
@@ -25,7 +25,7 @@ pub fn dump<S: ImageSink>(
 ) -> Result<()> {
     match contents {
         Contents::OfTheKernel => Ok(()),
-        Contents::Empty => match is_empty(&directory(root, mount, mounts)?) {
+        Contents::Empty => match is_empty(&directory((root, users), mount, mounts)?) {
             Ok(true) => Ok(()),
             Ok(false) => Err(refuse(
                 root,
@@ -38,7 +38,7 @@ pub fn dump<S: ImageSink>(
         Contents::Files => {
             let image = set.raw(Image::TmpfsDev(mount.kernel_dev()))?;
             let lost = Archive::write(
-                directory(root, mount, mounts)?,
+                directory((root, users), mount, mounts)?,
                 image,
                 users,
                 &options.cancel,
@@ -50,8 +50,18 @@ pub fn dump<S: ImageSink>(
 }
 
 /// The root directory of a mount, with nothing mounted below it.
-fn directory(root: Pid, mount: &Mount, mounts: &Mounts) -> Result<OwnedFd> {
-    let clone = clean::clone_of(root, mount, mounts)?;
+fn directory((root, users): (Pid, &Users), mount: &Mount, mounts: &Mounts) -> Result<OwnedFd> {
+    let clone = clean::clone_of(root, mount, mounts).map_err(|error| match error {
+        // That is how open_tree(2) says that it would uncover what is locked together.
+        Error::Sys(error) if users.are_own() && error.errno == Errno::INVAL => refuse(
+            root,
+            mount,
+            "what is mounted in it was mounted outside of the tree's user namespace, and cannot be \
+             told apart from it",
+            &super::table::give(mount),
+        ),
+        error => error,
+    })?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     openat(&clone, c".", flags, Mode::empty()).map_err(|errno| failed(root, "openat", errno))
 }

@@ -36,9 +36,14 @@ impl Rights {
         })
     }
 
+    /// Whether it may less than everything: the tree has a user namespace of its own.
+    pub fn are_limited(&self) -> bool {
+        self.users.are_own()
+    }
+
     /// What stands against mounting a file system anew.
     pub fn against(&self, mount: &Mount) -> Option<&'static str> {
-        if !self.users.are_own() {
+        if !self.are_limited() {
             return None;
         }
         let may = match mount.fs_type.as_slice() {

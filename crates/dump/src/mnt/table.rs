@@ -131,6 +131,7 @@ impl<'m> Table<'m> {
             let against = self.source(mount).err();
             let against = against.or_else(|| self.against_place(mount));
             let against = against.or_else(|| self.against_group(mount));
+            let against = against.or_else(|| self.against_cover(mount));
             refusals.extend(against.map(|(reason, remedy)| refuse(root, mount, reason, remedy)));
         }
         refusals
@@ -153,6 +154,23 @@ impl<'m> Table<'m> {
             (
                 "another mount has the same parent and mount point",
                 "unmount one of them".into(),
+            )
+        })
+    }
+
+    /// A mount in a user namespace whose files would have to be read, and another hides.
+    fn against_cover(&self, mount: &Mount) -> Option<Against> {
+        let read = matches!(
+            self.source(mount),
+            Ok(Source::New(Contents::Files | Contents::Empty))
+        );
+        let hidden =
+            self.rights.are_limited() && read && super::clean::is_hidden(mount, self.mounts);
+        hidden.then(|| {
+            (
+                "another mount lies over it, and a mount of a user namespace cannot be looked \
+                 under from outside",
+                "unmount the one that hides it, or this one".into(),
             )
         })
     }
@@ -181,7 +199,8 @@ fn holds(outer: &Mount, inner: &Mount) -> bool {
     outer.same_file_system(inner) && super::mountinfo::is_below(&inner.root, &outer.root)
 }
 
-fn give(mount: &Mount) -> String {
+/// To provide a mount to the restore.
+pub fn give(mount: &Mount) -> String {
     let point = String::from_utf8_lossy(&mount.point);
     format!("unmount it, or let the restore provide it: --external mnt[{point}]:NAME")
 }
