@@ -41,6 +41,27 @@ fn a_namespace_comes_back_with_what_is_in_it() {
     );
 }
 
+/// It outlives the tree, as one that a container runtime has made and keeps.
+#[test]
+fn a_namespace_is_given_to_the_restore() {
+    let judge = judge_or_skip!();
+    need_or_skip!(possible(), "it needs root, ip and nft");
+    let target = Target::spawn_for_restore(&own_network());
+    let (before, images) = (namespace(target.pid()), target.images_dir("images"));
+    let kept = fs::File::open(format!("/proc/{}/ns/net", target.pid())).expect("a task");
+    let external = before.to_string_lossy().replace("net:", "net") + ":outer";
+    let dump = ["--tcp-established", "--external", &external];
+    let dump = Dumper::chosen().run(target.pid(), &images, Then::Kill, &dump);
+    assert!(dump.is_ok(), "{dump:?}");
+    target.wait_gone();
+    let restore = ["--tcp-established", "--inherit-fd", "fd[0]:outer"];
+    let _restored = judge
+        .restore_given(&images, &restore, kept)
+        .expect("the judge restores it");
+    target.wait_rounds(3);
+    assert_eq!(namespace(target.pid()), before);
+}
+
 #[test]
 fn a_namespace_is_left_as_it_is() {
     need_or_skip!(possible(), "it needs root, ip and nft");

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -36,7 +36,17 @@ impl Judge {
         images: &Path,
         arguments: &[&str],
     ) -> Result<Restored, JudgeError> {
-        self.run_restore(self.command("usr/sbin/criu"), images, arguments)
+        self.restore_given(images, arguments, Stdio::null())
+    }
+
+    /// The same, with something as its standard input, for `--inherit-fd fd[0]:NAME`.
+    pub fn restore_given(
+        &self,
+        images: &Path,
+        arguments: &[&str],
+        given: impl Into<Stdio>,
+    ) -> Result<Restored, JudgeError> {
+        self.run_restore(self.command("usr/sbin/criu"), images, arguments, given)
     }
 
     /// Restore a dump of a tree in a user namespace of its own. Its root is a mount of our own root
@@ -58,7 +68,7 @@ impl Judge {
             .args(criu.get_args());
         let root = root.path().to_string_lossy();
         let arguments = [&["--root", &root], arguments].concat();
-        self.run_restore(command, images, &arguments)
+        self.run_restore(command, images, &arguments, Stdio::null())
     }
 
     fn run_restore(
@@ -66,6 +76,7 @@ impl Judge {
         mut criu: Command,
         images: &Path,
         arguments: &[&str],
+        given: impl Into<Stdio>,
     ) -> Result<Restored, JudgeError> {
         reaper::adopt_orphans();
         let work = tempfile::tempdir().expect("a temporary directory");
@@ -82,7 +93,7 @@ impl Judge {
             .arg("--work-dir")
             .arg(work.path())
             .args(arguments)
-            .stdin(std::process::Stdio::null())
+            .stdin(given)
             .status();
         if !status.is_ok_and(|status| status.success()) {
             let log = fs::read_to_string(work.path().join("restore.log")).unwrap_or_default();
