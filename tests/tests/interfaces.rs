@@ -73,12 +73,8 @@ fn a_veth_pair_a_bridge_routes_and_rules_come_back() {
         .expect("the judge restores it");
     target.wait_rounds(3);
     assert!(answers(), "after");
-    let inside = format!("--net=/proc/{}/ns/net", target.pid());
-    let port = Command::new("nsenter")
-        .args([&inside, "ip", "link", "show", "inner1", "master", "br0"])
-        .output()
-        .expect("nsenter runs");
-    assert!(!port.stdout.is_empty(), "the bridge has its port");
+    let port = inside(&target, "link show inner1 master br0");
+    assert!(!port.is_empty(), "the bridge has its port");
 }
 
 #[test]
@@ -93,6 +89,42 @@ fn a_veth_pair_a_bridge_routes_and_rules_are_left_as_they_are() {
         target.wait_rounds(2);
     }
     assert!(answers());
+}
+
+fn inside(target: &Target, arguments: &str) -> String {
+    let namespace = format!("--net=/proc/{}/ns/net", target.pid());
+    let ip = Command::new("nsenter")
+        .args([&namespace, "ip"])
+        .args(arguments.split_whitespace())
+        .output()
+        .expect("nsenter runs");
+    String::from_utf8(ip.stdout).expect("text")
+}
+
+/// On an interface outside, which the restore is told the name of.
+#[test]
+fn a_macvlan_comes_back() {
+    let judge = judge_or_skip!();
+    need_or_skip!(possible(), "it needs root, ip and nft");
+    let made = ip("link add outer0 type veth peer name outer1")
+        && ip("link add mac0 link outer0 type macvlan mode bridge");
+    machine_or_skip!(made, "the kernel has no veth or no macvlan");
+    let target = Target::spawn_for_restore(&Program::script("python3", "network.py").restless());
+    assert!(ip(&format!("link set mac0 netns {}", target.pid())));
+    inside(&target, "addr add 10.3.0.2/24 dev mac0");
+    let shown = "-brief address show dev mac0";
+    let before = inside(&target, shown);
+    assert!(before.contains("10.3.0.2/24"), "{before}");
+    let images = target.images_dir("images");
+    let dump = ["--tcp-established"];
+    let dump = Dumper::chosen().run(target.pid(), &images, Then::Kill, &dump);
+    assert!(dump.is_ok(), "{dump:?}");
+    let restore = ["--tcp-established", "--external", "macvlan[mac0]:outer0"];
+    let _restored = judge
+        .restore_with(&images, &restore)
+        .expect("the judge restores it");
+    target.wait_rounds(3);
+    assert_eq!(inside(&target, shown), before);
 }
 
 #[test]
