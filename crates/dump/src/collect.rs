@@ -5,6 +5,7 @@ mod memory;
 mod task;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use commensal_cured::Cured;
 use commensal_images::messages::{LsmType, TaskKobjIdsEntry};
@@ -37,7 +38,7 @@ pub use memory::{Copier, Memory};
 /// Collects one task after the other, and what they share.
 pub struct Collector<'s, 'p, S> {
     set: &'s ImageSet<S>,
-    layout: Layout,
+    layout: Arc<Layout>,
     security: LsmType,
     objects: Ids,
     root: Pid,
@@ -111,7 +112,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         let running: Vec<Pid> = prepared.mappings.keys().copied().collect();
         Ok(Self {
             set,
-            layout: Layout::of_this_processor(),
+            layout: Arc::new(Layout::of_this_processor()),
             security: security::module(),
             own_ids: objects.own().clone(),
             objects,
@@ -139,6 +140,11 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
     /// The tasks that were there when the running tree was looked at.
     pub fn tasks(&self) -> impl Iterator<Item = Pid> {
         self.running.iter().copied()
+    }
+
+    /// What the kernel has written down of the running tree's large tasks.
+    pub fn records(&self) -> &Records {
+        &self.records
     }
 
     /// Begins with the tree that stands still, whose memory is copied from here on.

@@ -2,7 +2,7 @@
 //! it takes less time than asking each thread, or than comparing each two descriptors, which is what
 //! is done where the kernel does not tell.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use commensal_abi::{Sigaltstack, ThreadInfo};
 use commensal_sys::task_iter::{self, FileRecord, Reader, Record, ThreadRecord};
@@ -45,6 +45,17 @@ impl Records {
     /// The threads of a task.
     pub fn threads(&self, pid: Pid) -> Option<&task_iter::Records<ThreadRecord>> {
         self.threads.get(&pid)
+    }
+
+    /// The threads of a task that have no children; none where the kernel does not tell.
+    pub fn childless(&self, pid: Pid) -> HashSet<i32> {
+        let records = self
+            .threads
+            .get(&pid)
+            .and_then(|threads| threads.read().ok());
+        let records = records.into_iter().flatten();
+        let childless = records.filter(|thread| !thread.has_children());
+        childless.map(|thread| thread.tid).collect()
     }
 
     /// The descriptors of a task by their numbers; none where the kernel does not tell.

@@ -144,7 +144,7 @@ fn run_here<S: ImageSink>(
     let still = thread::scope(|scope| {
         let copier = Copier::start(scope, memory);
         let freezing = Instant::now();
-        let mut frozen = tree::freeze(root, candidates, options)?;
+        let mut frozen = tree::freeze(root, candidates, collector.records(), options)?;
         if options.then == Then::Kill {
             frozen.doom();
         }

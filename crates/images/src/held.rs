@@ -1,7 +1,7 @@
 //! Small images that are complete, held back until their set is finished: making a file takes
 //! longer than filling it, and a dumped task should not stand still for that.
 
-use std::fmt::Debug;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use prost::Message;
@@ -12,7 +12,7 @@ use crate::{Image, ImageSink, WriteError};
 /// Bytes that are held back at the most.
 const MOST: usize = 8 << 20;
 
-/// Bytes that a message counts for which is not encoded yet: the largest are those of threads, with
+/// Bytes that an entry counts for which is not made yet: the largest are those of threads, with
 /// their extended state.
 const MESSAGE: usize = 16 << 10;
 
@@ -27,23 +27,20 @@ struct Images {
 }
 
 /// What is in a whole image.
-#[derive(Debug)]
 enum Contents {
     Bytes(Vec<u8>),
-    /// One entry, which is encoded when it is written.
-    Entry(Box<dyn Entry>),
+    /// One entry, which is made and encoded when it is written.
+    Entry(Box<Encode>),
 }
 
-/// A message of any type.
-trait Entry: Debug + Send + Sync {
-    fn encode(&self, image: Image) -> Result<Vec<u8>, WriteError>;
-}
+type Encode = dyn FnOnce(Image) -> Result<Vec<u8>, WriteError> + Send;
 
-impl<M: Message + Debug> Entry for M {
-    fn encode(&self, image: Image) -> Result<Vec<u8>, WriteError> {
-        let mut bytes = image.framing().header();
-        append(&mut bytes, image, self)?;
-        Ok(bytes)
+impl fmt::Debug for Contents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => f.debug_tuple("Bytes").field(&bytes.len()).finish(),
+            Self::Entry(_) => f.write_str("Entry"),
+        }
     }
 }
 
@@ -59,14 +56,19 @@ impl Held {
         self.add((image, Contents::Bytes(contents)), bytes, sink)
     }
 
-    /// Adds an image of one entry.
-    pub fn put_entry(
+    /// Adds an image of one entry, which `make` gives.
+    pub fn put_entry<M: Message>(
         &self,
         image: Image,
-        message: impl Message + Debug + 'static,
+        make: impl FnOnce() -> M + Send + 'static,
         sink: &dyn ImageSink,
     ) -> Result<(), WriteError> {
-        self.add((image, Contents::Entry(Box::new(message))), MESSAGE, sink)
+        let encode = |image: Image| {
+            let mut bytes = image.framing().header();
+            append(&mut bytes, image, &make())?;
+            Ok(bytes)
+        };
+        self.add((image, Contents::Entry(Box::new(encode))), MESSAGE, sink)
     }
 
     fn add(
@@ -97,7 +99,7 @@ impl Images {
         for (image, contents) in self.list.drain(..) {
             let bytes = match contents {
                 Contents::Bytes(bytes) => bytes,
-                Contents::Entry(message) => message.encode(image)?,
+                Contents::Entry(encode) => encode(image)?,
             };
             sink.create(image)?.write_all_at(&bytes, 0)?;
         }

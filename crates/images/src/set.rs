@@ -93,18 +93,18 @@ impl<S: ImageSink> ImageSet<S> {
         writer.finish()
     }
 
-    /// As [`ImageSet::one`]; the message is encoded when the set is finished, or earlier where many
-    /// images are held back.
+    /// As [`ImageSet::one`] with the message that `make` gives; it is called when the set is
+    /// finished, or earlier where many images are held back.
     ///
     /// # Errors
     /// As [`ImageSet::entries`], or when writing fails.
-    pub fn one_later(
+    pub fn one_later<M: Message>(
         &self,
         image: Image,
-        message: impl Message + Debug + 'static,
+        make: impl FnOnce() -> M + Send + 'static,
     ) -> Result<(), WriteError> {
         let image = self.entries(image)?.image();
-        self.held.put_entry(image, message, &self.sink)
+        self.held.put_entry(image, make, &self.sink)
     }
 
     /// Makes a raw image: pages, or another program's output.

@@ -12,6 +12,8 @@ mod stops;
 
 pub use landing::Landed;
 
+use std::sync::Arc;
+
 use commensal_sys::{NO_SYSCALL, Pid, Registers, RemoteAddr, Tid, process_vm, ptrace, xstate};
 use zerocopy::IntoBytes;
 
@@ -55,7 +57,7 @@ pub struct Injection {
     filters: Option<Filters>,
     landing: Registers,
     mask: u64,
-    extended_state: Vec<u8>,
+    extended_state: Arc<[u8]>,
     leave: LeaveSlot,
     /// The call on the way home through [`LeaveSlot::Unmap`].
     detour: Option<Detour>,
@@ -91,8 +93,8 @@ impl Injection {
         let filters = task.filters(tid)?;
         let gadgets = task.gadgets()?;
         let mask = thread.signal_mask()?;
-        let extended_state = thread.extended_state()?.to_vec();
-        let fpstate = signal_fpstate(extended_state.clone(), xstate::tile_data_offset());
+        let extended_state = Arc::clone(thread.extended_state()?);
+        let fpstate = signal_fpstate(extended_state.to_vec(), xstate::tile_data_offset());
         let skip = above.map_or(0, |other| other.scratch.taken());
         let len = FPSTATE_AT + fpstate.len();
         let scratch = Scratch::take(task.pid(), task.maps()?, task.main_rsp(), skip, len)?;

@@ -1,6 +1,7 @@
 //! One held thread.
 
 use core::cell::OnceCell;
+use std::sync::Arc;
 
 use commensal_sys::ptrace::{self, RseqConfiguration, RseqCs, SIGINFO_LEN};
 use commensal_sys::{Pid, Registers, RemoteAddr, Tid, process_vm};
@@ -20,7 +21,7 @@ pub struct Thread {
     /// What it goes on with after rt_sigreturn(2), or out of an image.
     resume: Registers,
     /// Read once: it is needed for an image and for the thread's way home.
-    extended_state: OnceCell<Vec<u8>>,
+    extended_state: OnceCell<Arc<[u8]>>,
 }
 
 /// Room for the largest XSAVE area there is today (AMX), in bytes.
@@ -85,13 +86,13 @@ impl Thread {
     /// # Errors
     ///
     /// [`Error::Sys`] when the thread is gone.
-    pub fn extended_state(&self) -> Result<&[u8], Error> {
+    pub fn extended_state(&self) -> Result<&Arc<[u8]>, Error> {
         if let Some(area) = self.extended_state.get() {
             return Ok(area);
         }
         let mut area = [0; XSTATE_ROOM];
         let len = ptrace::extended_state(self.tid, &mut area)?;
-        Ok(self.extended_state.get_or_init(|| area[..len].to_vec()))
+        Ok(self.extended_state.get_or_init(|| Arc::from(&area[..len])))
     }
 
     /// The blocked signals, bit n for signal n + 1.

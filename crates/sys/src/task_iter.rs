@@ -39,6 +39,11 @@ pub struct ThreadRecord {
     /// Stands for its control groups (`cgroups`): threads with the same number
     /// are in the same groups of all hierarchies (`struct css_set`).
     pub groups: u64,
+    /// Where its list of children (`children`) leads to, which is the list itself where it has
+    /// none: of the thread, not of its process.
+    pub first_child: u64,
+    /// Where that list is.
+    pub children: u64,
     /// The thread's id (`pid`).
     pub tid: i32,
     /// `SS_AUTODISARM` or 0 (`sas_ss_flags`).
@@ -47,6 +52,13 @@ pub struct ThreadRecord {
     pub pdeath_sig: i32,
     /// Of its credentials (`cred->securebits`).
     pub securebits: u32,
+}
+
+impl ThreadRecord {
+    /// Whether the thread has children: `/proc/PID/task/TID/children` lists them.
+    pub fn has_children(&self) -> bool {
+        self.first_child != self.children
+    }
 }
 
 /// What the kernel has written down of one descriptor.

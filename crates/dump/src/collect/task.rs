@@ -27,16 +27,15 @@ impl<S: ImageSink> Collector<'_, '_, S> {
         let status = |thread: &Thread| Status::of_thread(pid, thread.tid());
         let statuses: Vec<Status> = task.threads().iter().map(status).collect::<Result<_>>()?;
         let stop = leader::stop_signal(&task, &statuses);
-        let held = task.threads().iter();
+        let leader_status = statuses[0].clone();
+        let held = task.threads().iter().zip(statuses);
         let threads = held
-            .zip(&statuses)
             .map(|(thread, status)| {
-                let status = status.clone();
                 thread::Outside::collect(pid, thread, status, &self.layout, stop.is_some())
             })
             .collect::<Result<Vec<_>>>()?;
         let blocked = threads[0].blocked;
-        let outside = leader::Outside::collect(&task, &stat, &statuses[0], blocked, stop)?;
+        let outside = leader::Outside::collect(&task, &stat, &leader_status, blocked, stop)?;
         let leader = outside.in_namespace(&self.pids, &self.users);
         let umask = threads[0].umask();
 
@@ -154,7 +153,8 @@ impl<S: ImageSink> Collector<'_, '_, S> {
         let mut task = Some(task);
         for core in cores {
             let image = self.pids.thread(pid, core.tid)?.core();
-            self.set.one_later(image, core.into_entry(task.take()))?;
+            let task = task.take();
+            self.set.one_later(image, || core.into_entry(task))?;
         }
         Ok(())
     }

@@ -1,10 +1,12 @@
 //! One thread's image, in two steps: what is seen from outside before
 //! anything runs in it, and what it says of itself.
 
+use std::sync::Arc;
+
 use commensal_abi::ThreadInfo;
 use commensal_images::messages::{
     CoreEntry, LsmType, March, RseqEntry, TaskCoreEntry, ThreadCoreEntry, ThreadInfoX86,
-    ThreadSasEntry,
+    ThreadSasEntry, UserDescT, UserX86RegsEntry,
 };
 use commensal_seized::Thread;
 use commensal_sys::{Errno, Pid, Tid, robust_list};
@@ -27,7 +29,7 @@ pub struct Outside {
     pub blocked: u64,
     pid: Pid,
     status: Status,
-    machine: ThreadInfoX86,
+    machine: Machine,
     core: ThreadCoreEntry,
 }
 
@@ -42,7 +44,7 @@ impl Outside {
         pid: Pid,
         thread: &Thread,
         status: Status,
-        layout: &Layout,
+        layout: &Arc<Layout>,
         stopped: bool,
     ) -> Result<Self> {
         let tid = thread.tid();
@@ -50,7 +52,7 @@ impl Outside {
             tid,
             seccomp: Seccomp::of(tid, status.seccomp)?,
             blocked: thread.signal_mask()?,
-            machine: machine(thread, layout)?,
+            machine: Machine::of(thread, layout)?,
             core: core(thread, &status, stopped)?,
             pid,
             status,
@@ -82,7 +84,7 @@ impl Outside {
         if !refusals.is_empty() {
             return Err(refusals.into());
         }
-        self.machine.clear_tid_addr = inside.tid_address;
+        self.machine.tid_address = inside.tid_address;
         self.core.sas = Some(ThreadSasEntry {
             ss_sp: inside.altstack.sp,
             ss_size: inside.altstack.size,
@@ -114,19 +116,19 @@ pub struct Complete {
     /// Its image, still without seccomp.
     pub core: ThreadCoreEntry,
     blocked: u64,
-    machine: ThreadInfoX86,
+    machine: Machine,
 }
 
 impl Complete {
     /// The thread's image; a leader's has its task in it, and with that the
-    /// blocked signals.
+    /// blocked signals. Better made when the thread runs again: there is much in it.
     pub fn into_entry(mut self, task: Option<TaskCoreEntry>) -> CoreEntry {
         if task.is_none() {
             self.core.blk_sigset = Some(self.blocked);
         }
         CoreEntry {
             mtype: March::X8664.into(),
-            thread_info: Some(self.machine),
+            thread_info: Some(self.machine.into_entry()),
             tc: task,
             ids: None,
             thread_core: Some(self.core),
@@ -134,16 +136,42 @@ impl Complete {
     }
 }
 
-fn machine(thread: &Thread, layout: &Layout) -> Result<ThreadInfoX86> {
-    let tid = thread.tid();
-    let fpregs = xsave::split(thread.extended_state()?, layout)
-        .ok_or_else(|| commensal_sys::Error::new("PTRACE_GETREGSET", tid.get(), Errno::INVAL))?;
-    Ok(ThreadInfoX86 {
-        clear_tid_addr: 0,
-        gpregs: registers::general(thread.registers()),
-        fpregs,
-        tls: registers::thread_areas(tid)?,
-    })
+/// The registers of a thread, as the kernel gave them.
+#[derive(Clone, Debug)]
+struct Machine {
+    general: UserX86RegsEntry,
+    thread_areas: Vec<UserDescT>,
+    tid_address: u64,
+    /// Of the standard format, with `layout`.
+    extended_state: Arc<[u8]>,
+    layout: Arc<Layout>,
+}
+
+impl Machine {
+    fn of(thread: &Thread, layout: &Arc<Layout>) -> Result<Self> {
+        let tid = thread.tid();
+        let extended_state = thread.extended_state()?;
+        if !xsave::is_whole(extended_state) {
+            let call = "PTRACE_GETREGSET";
+            return Err(commensal_sys::Error::new(call, tid.get(), Errno::INVAL).into());
+        }
+        Ok(Self {
+            general: registers::general(thread.registers()),
+            thread_areas: registers::thread_areas(tid)?,
+            tid_address: 0,
+            extended_state: Arc::clone(extended_state),
+            layout: Arc::clone(layout),
+        })
+    }
+
+    fn into_entry(self) -> ThreadInfoX86 {
+        ThreadInfoX86 {
+            clear_tid_addr: self.tid_address,
+            gpregs: self.general,
+            fpregs: xsave::split(&self.extended_state, &self.layout).expect("it is whole"),
+            tls: self.thread_areas,
+        }
+    }
 }
 
 fn core(thread: &Thread, status: &Status, stopped: bool) -> Result<ThreadCoreEntry> {

@@ -53,10 +53,15 @@ impl Layout {
     }
 }
 
+/// Whether an area holds the legacy region and the header.
+pub fn is_whole(area: &[u8]) -> bool {
+    area.len() >= HEADER_END
+}
+
 /// Takes an XSAVE area of the standard format apart; `None` where it is too
 /// short to hold the legacy region and the header.
 pub fn split(area: &[u8], layout: &Layout) -> Option<UserX86FpregsEntry> {
-    if area.len() < HEADER_END {
+    if !is_whole(area) {
         return None;
     }
     Some(UserX86FpregsEntry {

@@ -8,6 +8,7 @@ use commensal_sys::{Errno, Pid, Tid};
 
 use super::group::Group;
 use crate::proc::{self, Stat};
+use crate::records::Records;
 use crate::{Error, Options, Place, Refusal, Result};
 
 /// A tree that stands still.
@@ -93,7 +94,12 @@ pub fn candidates(pids: impl Iterator<Item = Pid>) -> Result<Candidates> {
 ///
 /// When a task cannot be seized, the tree does not come to rest in
 /// [`Options::timeout`], or the caller gives up; everything runs on then.
-pub fn freeze(root: Pid, candidates: Candidates, options: &Options) -> Result<Frozen> {
+pub fn freeze(
+    root: Pid,
+    candidates: Candidates,
+    records: &Records,
+    options: &Options,
+) -> Result<Frozen> {
     let Options {
         timeout, cancel, ..
     } = options;
@@ -102,6 +108,7 @@ pub fn freeze(root: Pid, candidates: Candidates, options: &Options) -> Result<Fr
     let group = group.map(|dir| Group::stop(dir, *timeout, cancel));
     let mut freezer = Freezer {
         candidates,
+        records,
         members: Vec::new(),
         known: HashSet::new(),
         group: group.transpose()?,
@@ -130,14 +137,15 @@ pub fn freeze(root: Pid, candidates: Candidates, options: &Options) -> Result<Fr
     })
 }
 
-struct Freezer {
+struct Freezer<'r> {
     candidates: Candidates,
+    records: &'r Records,
     members: Vec<Member>,
     known: HashSet<Pid>,
     group: Option<Group>,
 }
 
-impl Freezer {
+impl Freezer<'_> {
     /// Looks for children that are not held yet, and holds them; whether there
     /// were any.
     fn pass(&mut self) -> Result<bool> {
@@ -162,9 +170,15 @@ impl Freezer {
         let Body::Live(task) = body else {
             return Ok(Vec::new());
         };
-        let mut children = Vec::new();
-        for thread in task.threads() {
-            children.extend(proc::children(*pid, thread.tid())?);
+        let (leader, mut childless) = (pid.leader(), self.records.childless(*pid));
+        let mut children = proc::children(*pid, leader)?;
+        // Records that are wrong about one thread are not believed of any.
+        if childless.contains(&leader.get()) != children.is_empty() {
+            childless.clear();
+        }
+        let others = task.threads().iter().map(|thread| thread.tid());
+        for tid in others.filter(|&tid| tid != leader && !childless.contains(&tid.get())) {
+            children.extend(proc::children(*pid, tid)?);
         }
         Ok(children)
     }
@@ -247,7 +261,13 @@ mod tests {
     #[test]
     fn a_tree_is_stopped_with_its_zombies_and_let_go() {
         let (mut shell, pid) = tree();
-        let frozen = freeze(pid, Candidates::new(), &Options::new(".")).unwrap();
+        let frozen = freeze(
+            pid,
+            Candidates::new(),
+            &Records::default(),
+            &Options::new("."),
+        )
+        .unwrap();
         let held = Stat::read(pid).unwrap().state;
         let kinds: Vec<_> = frozen
             .members
@@ -268,7 +288,12 @@ mod tests {
         let mut child = Command::new("true").spawn().unwrap();
         let pid = Pid::new(child.id() as i32).unwrap();
         child.wait().unwrap();
-        let found = freeze(pid, Candidates::new(), &Options::new("."));
+        let found = freeze(
+            pid,
+            Candidates::new(),
+            &Records::default(),
+            &Options::new("."),
+        );
         assert!(matches!(found, Err(Error::Gone { .. })), "{found:?}");
     }
 }

@@ -37,8 +37,9 @@ const EXIT: u8 = 0x95;
 /// Where the fields are, in bytes from the start of their structures.
 pub struct Places {
     /// In `task_struct`, with where it goes in the record.
-    words: [(i16, usize); 4],
+    words: [(i16, usize); 5],
     half_words: [(i16, usize); 3],
+    children: i16,
     cred: i16,
     /// In `cred`.
     securebits: i16,
@@ -60,7 +61,10 @@ impl Places {
                     offset_of!(ThreadRecord, tid_address),
                 ),
                 (task("cgroups")?, offset_of!(ThreadRecord, groups)),
+                // `next`, the first of the two pointers of a `list_head`.
+                (task("children")?, offset_of!(ThreadRecord, first_child)),
             ],
+            children: task("children")?,
             half_words: [
                 (task("pid")?, offset_of!(ThreadRecord, tid)),
                 (
@@ -89,6 +93,12 @@ pub fn threads(places: &Places) -> Vec<u64> {
         body.push(instruction(LOAD_32, R1, R7, from, 0));
         body.push(instruction(STORE_32, R10, R1, to as i16 - LEN, 0));
     }
+    let children = offset_of!(ThreadRecord, children) as i16 - LEN;
+    body.extend([
+        instruction(MOVE, R1, R7, 0, 0),
+        instruction(ADD_CONSTANT, R1, 0, 0, places.children.into()),
+        instruction(STORE_64, R10, R1, children, 0),
+    ]);
     let securebits = offset_of!(ThreadRecord, securebits) as i16 - LEN;
     body.extend([
         instruction(LOAD_64, R1, R7, places.cred, 0),

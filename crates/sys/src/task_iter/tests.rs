@@ -113,3 +113,36 @@ fn a_file_that_nobody_owns_is_told_from_one_that_has_an_owner() {
         assert!(records.iter().all(|record| record.owner == 1));
     }
 }
+
+#[test]
+fn only_a_thread_with_children_has_some() {
+    let Some(reader) = loaded::<ThreadRecord>() else {
+        return;
+    };
+    let own = Pid::new(std::process::id() as i32).unwrap();
+    let threads = reader.of(own).unwrap();
+    let (sender, receiver) = channel();
+    let (go_on, wait) = channel::<()>();
+    // Children are those of the thread that made them.
+    let parent = std::thread::spawn(move || {
+        let mut cat = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let tid = rustix::thread::gettid().as_raw_nonzero().get();
+        sender.send(tid).unwrap();
+        let _ = wait.recv();
+        drop(cat.stdin.take());
+        cat.wait().unwrap();
+    });
+    let with = receiver.recv().unwrap();
+    let without = rustix::thread::gettid().as_raw_nonzero().get();
+    let records = threads.read().unwrap();
+    drop(go_on);
+    parent.join().unwrap();
+    let has = |tid| {
+        let record = records.iter().find(|record| record.tid == tid);
+        record.unwrap().has_children()
+    };
+    assert!(has(with) && !has(without));
+}
