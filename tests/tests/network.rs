@@ -89,6 +89,32 @@ fn an_interface_that_cannot_be_saved_is_refused_by_name() {
     target.wait_rounds(2);
 }
 
+/// A rule that nft(8) shows in words which it does not read.
+#[test]
+fn a_rule_that_no_program_can_write_is_refused_by_name() {
+    need_or_skip!(possible(), "it needs root, ip and nft");
+    let target = Target::spawn(&own_network());
+    let rule = "iptables -A INPUT -m recent --name here --set && nft list ruleset | grep xt.match";
+    let made = Command::new("nsenter")
+        .args(["--net", "--target", &target.pid().to_string()])
+        .args(["sh", "-c", rule])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    machine_or_skip!(
+        made,
+        "there is no iptables over nftables, or not its match recent"
+    );
+    let images = target.images_dir("images");
+    let failure = Dumper::Commensal
+        .run(target.pid(), &images, Then::Resume, &["--tcp-established"])
+        .expect_err("no dump");
+    let name = "xt match recent";
+    assert!(failure.message.contains(name), "{}", failure.message);
+    target.wait_rounds(2);
+}
+
 fn tun(kind: &[&str]) -> Program {
     let script = Program::script("python3", "tun.py").restless();
     kind.iter().fold(script, |script, word| script.arg(word))

@@ -9,11 +9,13 @@
 //! - `settings`: its sysctls that the images have a place for, `sysctls` the others;
 //! - `unsaved`: what else they have no place for;
 //! - `fresh`: a new namespace, to compare with;
-//! - `programs`: what iproute2, iptables and nftables save themselves, `saved` its form;
+//! - `programs`: what iproute2, iptables and nftables save themselves, `saved` its form,
+//!   `filters` what of it they could not read again;
 //! - `conntrack`: connections that its packet filter remembers.
 
 mod bridge;
 mod conntrack;
+mod filters;
 mod fresh;
 mod kind;
 mod links;
@@ -88,7 +90,11 @@ impl Network {
             return Ok(());
         }
         let mut refusals = links::check(self.root)?;
-        refusals.extend(programs::check(self.root));
+        let missing = programs::check(self.root);
+        if missing.is_empty() {
+            refusals.extend(filters::check(self.root)?);
+        }
+        refusals.extend(missing);
         refusals.extend(unsaved::check(self.root)?);
         for loss in [links::losses()?, unsaved::losses()?].concat() {
             refusals.extend(loss.unless_accepted(self.root, options));

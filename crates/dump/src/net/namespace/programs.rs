@@ -14,20 +14,14 @@ use crate::{Error, Refusal, Result};
 
 /// The older interface to the packet filter. What the other one made is seen
 /// by nft(8) as well, and must not be saved twice.
-const LEGACY: [&str; 2] = ["iptables-legacy-save", "ip6tables-legacy-save"];
+pub const LEGACY: [&str; 2] = ["iptables-legacy-save", "ip6tables-legacy-save"];
 
 /// Each program without which a namespace cannot be saved, and its package.
 pub fn check(root: Pid) -> Vec<Refusal> {
     let needed = [("ip", "-V", "iproute2"), ("nft", "-v", "nftables")];
-    let missing = needed.into_iter().filter(|(name, version, _)| {
-        let run = Command::new(name)
-            .arg(version)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        !run.is_ok_and(|status| status.success())
-    });
+    let missing = needed
+        .into_iter()
+        .filter(|(name, version, _)| !is_there(name, version));
     missing
         .map(|(name, _, package)| {
             refusal(
@@ -38,6 +32,26 @@ pub fn check(root: Pid) -> Vec<Refusal> {
             )
         })
         .collect()
+}
+
+/// Whether a program can be run; `version` has it tell its version.
+pub fn is_there(name: &str, version: &str) -> bool {
+    let run = Command::new(name)
+        .arg(version)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    run.is_ok_and(|status| status.success())
+}
+
+/// The rules of nftables, those of iptables over it among them.
+///
+/// # Errors
+///
+/// Where nft(8) fails.
+pub fn ruleset() -> Result<Vec<u8>> {
+    run("nft", &["list", "ruleset"])
 }
 
 /// Everything in our thread's namespace, with the image it goes into.
@@ -51,7 +65,7 @@ pub fn save(id: u32) -> Result<Vec<(Image, Vec<u8>)>> {
     let mut saved = vec![
         (Image::Ifaddr(id), run("ip", &["addr", "save"])?),
         (Image::Route(id), routes("-4")?),
-        (Image::Nftables(id), run("nft", &["list", "ruleset"])?),
+        (Image::Nftables(id), ruleset()?),
     ];
     if ipv6 {
         saved.push((Image::Route6(id), routes("-6")?));
