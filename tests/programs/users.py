@@ -17,7 +17,7 @@ import time
 
 libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x2000000, 0x4000000, 0x8000000
-CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWTIME = 0x10000000, 0x20000000, 0x40000000, 0x80
 NOSUID, NODEV, NOEXEC, BIND, REC, PRIVATE = 2, 4, 8, 0x1000, 0x4000, 1 << 18
 DETACH, PIVOT_ROOT = 2, 155
 PR_SET_KEEPCAPS, PR_SET_SECUREBITS, PR_GET_SECUREBITS, PR_CAPBSET_DROP = 8, 28, 27, 24
@@ -42,14 +42,10 @@ def mount(source, target, kind, flags=0, data=None):
     call("mount", source, target, kind, ctypes.c_ulong(flags), data)
 
 
-def fault(what):
-    print("fault %s" % what, flush=True)
-    os._exit(1)
-
-
 def same(what, found, expected):
     if found != expected:
-        fault("%s: %r was %r" % (what, found, expected))
+        print("fault %s: %r was %r" % (what, found, expected), flush=True)
+        os._exit(1)
 
 
 def read(path):
@@ -94,6 +90,7 @@ def make_namespaces(first):
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
         call("unshare", CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWPID)
+        call("unshare", CLONE_NEWTIME)
         if os.fork() == 0:
             call("unshare", CLONE_NEWCGROUP)
             enter()

@@ -46,6 +46,15 @@ fn a_user_namespace_round_trips_twice() {
         let decoded = judge.decode_all(&images).expect("crit reads the images");
         let maps = &decoded["userns-15.img"]["entries"][0];
         assert_eq!(*maps, json!({"uid_map": map(0), "gid_map": map(0)}));
+        let ids = decoded["ids-1.img"]["entries"][0].as_object();
+        let namespaces = ids
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| name.ends_with("_ns_id"));
+        let own = namespaces.filter(|(_, id)| id.as_u64() > Some(8));
+        // All eight are the tree's own; a cgroup namespace that sees all groups is not restored.
+        let expected = if restored.is_none() { 8..=8 } else { 7..=8 };
+        assert!(expected.contains(&own.count()), "{ids:?}");
         let user = &decoded["core-2.img"]["entries"][0]["thread_core"]["creds"];
         let ids = ["uid", "euid", "suid", "gid", "egid"].map(|name| user[name].clone());
         assert_eq!(ids, [1000, 1001, 100_002, 100, 100_001].map(Value::from));
