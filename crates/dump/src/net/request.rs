@@ -87,6 +87,15 @@ pub fn message(message_type: u16, flags: u16, sequence: u32, payload: &[u8]) -> 
     bytes
 }
 
+/// An attribute, padded to where the next one may begin.
+pub fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    let length = (4 + value.len()) as u16;
+    let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+    bytes.extend(value);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
 /// The errno that both `NLMSG_DONE` and `NLMSG_ERROR` begin with.
 fn status(payload: &[u8]) -> io::Result<()> {
     let code = payload

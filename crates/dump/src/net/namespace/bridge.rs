@@ -9,7 +9,7 @@ use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};
 use super::kind::Kind;
 use super::{fresh, links};
 use crate::Result;
-use crate::net::request::{Requests, invalid};
+use crate::net::request::{Requests, attribute, invalid};
 use crate::net::sock_diag::attributes;
 
 // include/uapi/linux/rtnetlink.h and if_link.h
@@ -59,14 +59,6 @@ impl Bridge {
                 .ok_or_else(|| invalid("a bridge that is not there"))
         })
     }
-}
-
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-    let length = (4 + value.len()) as u16;
-    let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
-    bytes.extend(value);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
 }
 
 #[cfg(test)]

@@ -70,6 +70,11 @@ impl Kind {
         })
     }
 
+    /// Whether both are of one kind that cannot be dumped.
+    pub fn is_same(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Other(one), Self::Other(two)) if one == two)
+    }
+
     /// Why it cannot be dumped.
     pub fn refused(&self, link_type: u16, other_is_outside: bool) -> Option<&'static str> {
         match self {

@@ -7,7 +7,7 @@ use commensal_sys::Pid;
 use linux_raw_sys::netlink::NETLINK_ROUTE;
 
 use super::kind::Kind;
-use super::{Loss, refusal, settings};
+use super::{Loss, fresh, refusal, settings};
 use crate::files::TunDevices;
 use crate::net::request::Requests;
 use crate::net::sock_diag::{attributes, u16_at, u32_at};
@@ -27,6 +27,8 @@ const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_XDP: u16 = 43;
 const IFLA_XDP_ATTACHED: u16 = 2;
 const IFLA_PROP_LIST: u16 = 52;
+/// include/uapi/linux/if.h
+const IFF_UP: u32 = 1;
 /// The length of `struct ifinfomsg`, in bytes.
 const HEADER: usize = 16;
 
@@ -51,16 +53,21 @@ pub struct Link {
     lost: Vec<&'static str>,
 }
 
-/// All interfaces of our thread's namespace.
+/// All interfaces of our thread's namespace, but for those that a new one has by itself.
 ///
 /// # Errors
 ///
 /// Where the kernel does not answer.
 pub fn all() -> Result<Vec<Link>> {
-    read().map_err(|source| Error::Netlink {
+    let mut links = read().map_err(|source| Error::Netlink {
         request: "the interfaces",
         source,
-    })
+    })?;
+    if links.iter().any(Link::may_come_by_itself) {
+        let usual = fresh::inside(read)?;
+        links.retain(|link| !link.comes_by_itself(&usual));
+    }
+    Ok(links)
 }
 
 /// What cannot be saved of the interfaces.
@@ -170,6 +177,18 @@ fn has_program(xdp: &[u8]) -> io::Result<bool> {
 }
 
 impl Link {
+    /// Whether it could be one that some modules of the kernel add to every namespace, such as sit0
+    /// and tunl0, and nobody has begun to use.
+    fn may_come_by_itself(&self) -> bool {
+        matches!(self.kind, Kind::Other(_)) && self.flags & IFF_UP == 0
+    }
+
+    /// Whether it is one of `usual`, those of a new namespace.
+    fn comes_by_itself(&self, usual: &[Self]) -> bool {
+        let same = |other: &Self| other.name == self.name && other.kind.is_same(&self.kind);
+        self.may_come_by_itself() && usual.iter().any(same)
+    }
+
     fn title(&self) -> String {
         match &self.kind {
             Kind::Tun(_) => format!(
@@ -242,6 +261,7 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::request::attribute;
 
     #[test]
     fn every_namespace_has_a_loopback_interface() {
@@ -252,6 +272,24 @@ mod tests {
         let lo = lo.expect("one");
         assert_eq!((lo.name.as_str(), lo.index), ("lo", 1));
         assert!(lo.mtu > 0);
+    }
+
+    /// An answer with a name and a kind.
+    fn link(name: &str, kind: &str, flags: u32) -> Link {
+        let mut answer = vec![0; HEADER];
+        answer[8..12].copy_from_slice(&flags.to_ne_bytes());
+        answer.extend(attribute(IFLA_IFNAME, name.as_bytes()));
+        answer.extend(attribute(IFLA_LINKINFO, &attribute(1, kind.as_bytes())));
+        parse(&answer).unwrap()
+    }
+
+    #[test]
+    fn what_every_namespace_has_comes_by_itself() {
+        let usual = [link("sit0", "sit", 0), link("tunl0", "ipip", 0)];
+        assert!(link("sit0", "sit", 0).comes_by_itself(&usual));
+        assert!(!link("sit0", "sit", IFF_UP).comes_by_itself(&usual), "used");
+        assert!(!link("sit1", "sit", 0).comes_by_itself(&usual), "added");
+        assert!(!link("sit0", "vxlan", 0).comes_by_itself(&usual), "another");
     }
 
     #[test]
