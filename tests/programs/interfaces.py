@@ -15,7 +15,7 @@ import time
 
 CLONE_NEWNET = 0x40000000
 # bits/ioctls.h
-SIOCGIFFLAGS, SIOCGIFMTU, SIOCGIFHWADDR = 0x8913, 0x8921, 0x8927
+SIOCGIFNAME, SIOCGIFFLAGS, SIOCGIFMTU, SIOCGIFHWADDR = 0x8910, 0x8913, 0x8921, 0x8927
 
 BUILD = """
 link set lo up
@@ -85,6 +85,20 @@ def ask(request, name):
         return answer[16:24]
 
 
+def interfaces():
+    """All of them by number. Not if_nameindex(3): a dump may come while its netlink socket has
+    messages that are not read, which it refuses."""
+    found = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for number in range(1, 32):
+            try:
+                answer = fcntl.ioctl(sock, SIOCGIFNAME, struct.pack("16xi20x", number))
+            except OSError:
+                continue
+            found.append((number, answer[:16].split(b"\0")[0]))
+    return found
+
+
 def source(family, address):
     """Which address a packet to there would come from; it says, too, that there is a route."""
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
@@ -96,7 +110,7 @@ def state():
     names = ["lo", "eth0", "inner0", "inner1", "br0"]
     up = [name for name in names if ask(SIOCGIFFLAGS, name)[0] & 1]
     return (
-        sorted(socket.if_nameindex()),
+        interfaces(),
         up,
         [struct.unpack_from("i", ask(SIOCGIFMTU, name)) for name in names],
         [ask(SIOCGIFHWADDR, name) for name in names],
