@@ -97,7 +97,7 @@ impl Injection {
         let fpstate = signal_fpstate(extended_state.to_vec(), xstate::tile_data_offset());
         let skip = above.map_or(0, |other| other.scratch.taken());
         let len = FPSTATE_AT + fpstate.len();
-        let scratch = Scratch::take(task.pid(), task.maps()?, task.main_rsp(), skip, len)?;
+        let scratch = Scratch::take(task.pid(), task.maps()?, task.main_thread(), skip, len)?;
         let injection = Self {
             pid: task.pid(),
             tid,

@@ -53,7 +53,7 @@ impl Maps {
 
     /// Lines that are no mapping are passed over: the kernel escapes newlines
     /// in file names, so there are none.
-    fn parse(text: &[u8]) -> Self {
+    pub(crate) fn parse(text: &[u8]) -> Self {
         let lines = text.split(|&b| b == b'\n');
         Self {
             mappings: lines.filter_map(parse_line).collect(),

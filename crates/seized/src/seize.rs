@@ -11,6 +11,7 @@ use commensal_sys::{Errno, Pid, Tid};
 
 use crate::gadget::Gadgets;
 use crate::held::Held;
+use crate::scratch::MainThread;
 use crate::seccomp::Filters;
 use crate::status::{Seccomp, Status};
 use crate::{Candidate, Error, Injection, Maps, Thread};
@@ -176,10 +177,13 @@ impl Seized {
         Ok(*self.checked.get_or_init(|| gadgets))
     }
 
-    /// The stack pointer of the main thread; 0 when that has exited.
-    pub(crate) fn main_rsp(&self) -> u64 {
-        self.thread(self.pid.leader())
-            .map_or(0, |leader| leader.landing().rsp)
+    /// Where the main thread is.
+    pub(crate) fn main_thread(&self) -> MainThread {
+        let main = self.thread(self.pid.leader());
+        MainThread {
+            rsp: main.map_or(0, |main| main.landing().rsp),
+            alone: self.threads.len() == 1,
+        }
     }
 }
 
