@@ -9,8 +9,13 @@ use crate::{NetworkLock, Options};
 /// The version of the image format (CRIU's `CRTOOLS_IMAGES_V1_1`).
 const IMG_VERSION: u32 = 2;
 
-/// The inventory, which makes a directory an image set.
-pub fn inventory(options: &Options, own: &TaskKobjIdsEntry, cg_set: Option<u32>) -> InventoryEntry {
+/// The inventory of the dump `run_id`, which makes a directory an image set.
+pub fn inventory(
+    options: &Options,
+    own: &TaskKobjIdsEntry,
+    cg_set: Option<u32>,
+    run_id: &str,
+) -> InventoryEntry {
     InventoryEntry {
         img_version: IMG_VERSION,
         fdinfo_per_id: Some(true),
@@ -25,7 +30,7 @@ pub fn inventory(options: &Options, own: &TaskKobjIdsEntry, cg_set: Option<u32>)
             NetworkLock::Skip => 2,
         }),
         plugins_entry: Some(PluginsEntry::default()),
-        dump_criu_run_id: Some(run_id()),
+        dump_criu_run_id: Some(run_id.to_owned()),
         allow_uprobes: options.allow_uprobes.then_some(true),
         ..InventoryEntry::default()
     }
@@ -53,7 +58,7 @@ pub fn of_round(own: &TaskKobjIdsEntry) -> InventoryEntry {
 
 /// A name for this dump that no other has: by it a restore finds what the dump
 /// left in the system.
-fn run_id() -> String {
+pub fn run_id() -> String {
     let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid");
     uuid.unwrap_or_default().trim().to_owned()
 }

@@ -21,7 +21,8 @@ use crate::punctual::Punctual;
 use crate::stages::Stages;
 use crate::tree::{self, Frozen, namespaces};
 use crate::{
-    Error, Hooks, Options, Place, Refusal, Result, Summary, Then, inventory, preflight, timens,
+    Error, Hooks, NetworkLock, Options, Place, Refusal, Result, Summary, Then, inventory,
+    preflight, timens,
 };
 
 /// Dumps the tree of `root` into the directory that `options` name.
@@ -117,6 +118,8 @@ fn run_here<S: ImageSink>(
     hooks: &dyn Hooks,
     Surroundings { network, server }: Surroundings<'_>,
 ) -> Result<(Summary, S)> {
+    let options = &lock_of_own_network(options, network);
+    let run_id = inventory::run_id();
     let mut prepared = preflight::check(root, options)?;
     network.map_or(Ok(()), |network| network.check(options))?;
     let set = ImageSet::new(sink(&mut prepared)?);
@@ -151,7 +154,7 @@ fn run_here<S: ImageSink>(
         let time = freezing.elapsed();
         stages.lock_network()?;
         if let Some(network) = network {
-            network.dump(namespaces::tree_id("net"), &set, options)?;
+            network.dump(namespaces::tree_id("net"), &set, options, &run_id)?;
         }
         let (mut collected, standing) = images(&set, frozen, collector, &copier, network, options)?;
         let tree = match options.then == Then::Resume && !stages.need_stopped_tree() {
@@ -179,7 +182,7 @@ fn run_here<S: ImageSink>(
         advice,
         ..
     } = collected;
-    let inventory = || inventory::inventory(options, &own_ids, own_cgroups);
+    let inventory = || inventory::inventory(options, &own_ids, own_cgroups, &run_id);
     let (sink, hook, gone, frozen);
     match tree {
         Tree::RunsOn {
@@ -241,6 +244,16 @@ fn run_here<S: ImageSink>(
         ..figures
     };
     Ok((summary, sink))
+}
+
+/// The packet filter of a network namespace is saved as rules of nftables, whoever made them, and
+/// with it the lock that the restore takes away: that one has to be of nftables, too.
+fn lock_of_own_network(options: &Options, network: Option<&Network>) -> Options {
+    let mut options = options.clone();
+    if network.is_some() && options.network_lock == NetworkLock::Iptables {
+        options.network_lock = NetworkLock::Nftables;
+    }
+    options
 }
 
 /// What became of the tree when everything was collected.

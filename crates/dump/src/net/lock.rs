@@ -108,6 +108,15 @@ impl Lock {
     }
 }
 
+/// What a restore finds in the packet filter of a network namespace that it makes: a lock of all
+/// packets, as [`Lock::leave_all_to_restore`] leaves it. Nothing where the caller locks.
+pub fn in_images(method: NetworkLock, run_id: &str) -> String {
+    match method {
+        NetworkLock::Skip => String::new(),
+        NetworkLock::Nftables | NetworkLock::Iptables => nft::text_for_all(run_id),
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
         if let Err(error) = self.release() {
@@ -217,5 +226,39 @@ mod tests {
             .status();
         assert!(nft.unwrap().success());
         assert!(arrives(&mut theirs, PATIENCE));
+    }
+
+    #[test]
+    fn the_lock_in_images_is_what_nft_makes_of_it() {
+        use std::io::Write as _;
+        use std::process::{Command, Stdio};
+
+        // A new namespace of this thread's alone, which takes root.
+        if commensal_sys::namespace::unshare_network().is_err() {
+            return;
+        }
+        let run_id = "0f8fad5b-d9cb-469f-a165-70867728950e";
+        let mut nft = Command::new("nft")
+            .args(["-f", "-"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let text = in_images(NetworkLock::Iptables, run_id);
+        nft.stdin
+            .take()
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
+        assert!(nft.wait().unwrap().success());
+        let name = &format!("CRIU-{run_id}")[..26];
+        let list = ["list", "table", "inet", name];
+        let table = Command::new("nft").args(list).output().unwrap();
+        let table = String::from_utf8(table.stdout).unwrap();
+        for hook in ["input", "output"] {
+            assert!(table.contains(&format!("hook {hook} priority")), "{table}");
+        }
+        assert_eq!(table.matches("policy drop").count(), 2, "{table}");
+        assert_eq!(table.matches("0x0000c114 accept").count(), 2, "{table}");
+        assert_eq!(in_images(NetworkLock::Skip, run_id), "");
     }
 }

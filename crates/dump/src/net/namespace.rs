@@ -35,6 +35,7 @@ use commensal_images::{Image, ImageSet, ImageSink};
 use commensal_sys::Pid;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use super::lock;
 use crate::files::TunDevices;
 use crate::tree::namespaces::{Namespaces, own_pid};
 use crate::userns::Users;
@@ -103,12 +104,19 @@ impl Network {
         all_of(refusals)
     }
 
-    /// Writes its images; `id` is its number in the ids of the tasks.
+    /// Writes its images; `id` is its number in the ids of the tasks, and `run_id` the dump's in the
+    /// inventory.
     ///
     /// # Errors
     ///
     /// Where something in it cannot be read.
-    pub fn dump<S: ImageSink>(&self, id: u32, set: &ImageSet<S>, options: &Options) -> Result<()> {
+    pub fn dump<S: ImageSink>(
+        &self,
+        id: u32,
+        set: &ImageSet<S>,
+        options: &Options,
+        run_id: &str,
+    ) -> Result<()> {
         if let Some(name) = self.external(options) {
             let entry = NetnsEntry {
                 ext_key: Some(name.to_owned()),
@@ -119,7 +127,8 @@ impl Network {
         if !options.empty_network {
             // They may have changed since the tree ran.
             all_of(links::check(self.root)?)?;
-            self.contents(id, set)?;
+            let lock = lock::in_images(options.network_lock, run_id);
+            self.contents(id, set, &lock)?;
         }
         for (image, bytes) in conntrack::save(id)? {
             if !bytes.is_empty() {
@@ -129,7 +138,7 @@ impl Network {
         Ok(())
     }
 
-    fn contents<S: ImageSink>(&self, id: u32, set: &ImageSet<S>) -> Result<()> {
+    fn contents<S: ImageSink>(&self, id: u32, set: &ImageSet<S>, lock: &str) -> Result<()> {
         let users = Users::of(self.root)?;
         let settings = settings::of_namespace(&users).map_err(|unmapped| {
             refusal(
@@ -140,7 +149,10 @@ impl Network {
             )
         })?;
         set.one(Image::Netns(id), &settings)?;
-        for (image, bytes) in programs::save(id)? {
+        for (image, mut bytes) in programs::save(id)? {
+            if image == Image::Nftables(id) {
+                bytes.extend_from_slice(lock.as_bytes());
+            }
             if !bytes.is_empty() {
                 set.raw(image)?.write_all_at(&bytes, 0)?;
             }

@@ -96,6 +96,19 @@ impl Table {
     }
 }
 
+/// That table in the language of nft(8), for the image of a packet filter: the restore then begins
+/// with all packets held back, and removes it when it is done.
+pub fn text_for_all(run_id: &str) -> String {
+    let chains = HOOKS.map(|(hook, _)| {
+        format!(
+            "\tchain {hook} {{\n\t\ttype filter hook {hook} priority 0; policy drop;\n\
+             \t\tmeta mark {RESTORE_MARK:#x} accept\n\t}}\n"
+        )
+    });
+    let name = restore_name(run_id);
+    format!("table inet {name} {{\n{}}}\n", chains.concat())
+}
+
 fn restore_name(run_id: &str) -> String {
     let mut name = format!("CRIU-{run_id}");
     name.truncate(RESTORE_NAME);
