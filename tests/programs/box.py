@@ -11,6 +11,8 @@ import time
 
 REDIS, ECHO = 6379, 7
 
+# Whoever starts the tests may have had files open, which the container cannot see.
+os.closerange(3, 1000)
 # The container has no other way out than the file system.
 LOG = os.open("log", os.O_WRONLY | os.O_APPEND)
 

@@ -40,6 +40,7 @@ LOSSY = """
 neigh add 10.1.0.7 lladdr 02:00:00:00:00:07 dev eth0
 link set eth0 alias uplink
 link set br0 type bridge ageing_time 500
+link set inner1 type bridge_slave hairpin on
 """
 FATAL = """
 nexthop add id 7 dev lo

@@ -140,6 +140,7 @@ fn what_the_images_have_no_place_for_is_refused_by_name() {
         "permanent neighbours",
         "eth0 with an alias",
         "br0 with settings",
+        "inner1 with settings as a port",
     ] {
         assert!(failure.message.contains(name), "{}", failure.message);
     }

@@ -61,6 +61,61 @@ impl Bridge {
     }
 }
 
+// include/uapi/linux/if_link.h
+const IFLA_INFO_SLAVE_KIND: u16 = 4;
+const IFLA_INFO_SLAVE_DATA: u16 = 5;
+
+/// Switches of a bridge's port (`IFLA_BRPORT_*`) as they are at first (br_add_if,
+/// net/bridge/br_if.c): hairpin mode, guards, learning, flooding, proxies, isolation, locks.
+const PORT: [(u16, u8); 18] = [
+    (4, 0),
+    (5, 0),
+    (6, 0),
+    (7, 0),
+    (8, 1),
+    (9, 1),
+    (10, 0),
+    (12, 0),
+    (25, 1),
+    (27, 1),
+    (28, 0),
+    (29, 0),
+    (30, 1),
+    (32, 0),
+    (33, 0),
+    (39, 0),
+    (40, 0),
+    (43, 0),
+];
+
+/// Whether an interface with this `IFLA_LINKINFO` is a bridge's port that behaves otherwise than a
+/// new one.
+///
+/// # Errors
+///
+/// Where it cannot be read.
+pub fn is_unusual_port(info: &[u8]) -> io::Result<bool> {
+    let (mut kind, mut data) = (Vec::new(), Vec::new());
+    for attribute in attributes(info, 0) {
+        match attribute? {
+            (IFLA_INFO_SLAVE_KIND, value) => kind = value,
+            (IFLA_INFO_SLAVE_DATA, value) => data = value,
+            _ => {}
+        }
+    }
+    if kind.strip_suffix(b"\0").unwrap_or(&kind) != b"bridge" {
+        return Ok(false);
+    }
+    for attribute in attributes(&data, 0) {
+        let (number, value) = attribute?;
+        let usual = PORT.iter().find(|(switch, _)| *switch == number);
+        if usual.is_some_and(|(_, usual)| value != [*usual]) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +128,23 @@ mod tests {
         let same = Bridge::parse(&settings.concat()).unwrap();
         assert_eq!(Bridge::parse(&all).unwrap(), same);
         assert_ne!(same, Bridge::parse(&attribute(7, &[0])).unwrap());
+    }
+
+    #[test]
+    fn a_port_is_told_by_what_it_does() {
+        let port = |kind: &[u8], switches: &[(u16, u8)]| {
+            let switches = switches
+                .iter()
+                .map(|(number, value)| attribute(*number, &[*value]));
+            let data = attribute(IFLA_INFO_SLAVE_DATA, &switches.collect::<Vec<_>>().concat());
+            let info = [attribute(IFLA_INFO_SLAVE_KIND, kind), data].concat();
+            is_unusual_port(&info).unwrap()
+        };
+        assert!(!port(b"bridge\0", &PORT));
+        assert!(port(b"bridge\0", &[(8, 1), (4, 1)]));
+        assert!(port(b"bridge\0", &[(9, 0)]));
+        // A state, and another kind of port.
+        assert!(!port(b"bridge\0", &[(1, 3)]));
+        assert!(!port(b"bond\0", &[(4, 1)]));
     }
 }

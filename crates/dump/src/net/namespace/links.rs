@@ -7,7 +7,7 @@ use commensal_sys::Pid;
 use linux_raw_sys::netlink::NETLINK_ROUTE;
 
 use super::kind::Kind;
-use super::{Loss, fresh, refusal, settings};
+use super::{Loss, bridge, fresh, refusal, settings};
 use crate::files::TunDevices;
 use crate::net::request::Requests;
 use crate::net::sock_diag::{attributes, u16_at, u32_at};
@@ -153,7 +153,13 @@ fn parse(answer: &[u8]) -> io::Result<Link> {
             IFLA_LINK => link.other = Some(u32_at(&value, 0)?),
             IFLA_LINK_NETNSID => link.other_is_outside = true,
             IFLA_MASTER => link.master = Some(u32_at(&value, 0)?),
-            IFLA_LINKINFO => link.kind = Kind::parse(link_type, &value)?,
+            IFLA_LINKINFO => {
+                link.kind = Kind::parse(link_type, &value)?;
+                if bridge::is_unusual_port(&value)? {
+                    link.lost
+                        .push("settings as a port of its bridge (ip link set type bridge_slave)");
+                }
+            }
             IFLA_IFALIAS => link.lost.push("an alias (ip link set alias)"),
             IFLA_GROUP if u32_at(&value, 0)? != 0 => {
                 link.lost.push("a group (ip link set group)");

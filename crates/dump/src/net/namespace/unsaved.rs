@@ -3,19 +3,22 @@
 use std::io;
 
 use commensal_sys::{Errno, Pid};
-use linux_raw_sys::netlink::{NETLINK_ROUTE, NETLINK_XFRM};
+use linux_raw_sys::netlink::{NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_XFRM};
 
 use super::{Loss, refusal};
 use crate::net::request::Requests;
 use crate::net::sock_diag::{u16_at, u32_at};
 use crate::{Error, Refusal, Result};
 
-// include/uapi/linux/rtnetlink.h, xfrm.h, neighbour.h and socket.h
+// include/uapi/linux/rtnetlink.h, xfrm.h, neighbour.h, socket.h, netfilter/nfnetlink.h and
+// netfilter/ipset/ip_set.h
 const RTM_GETNEIGH: u16 = 30;
 const RTM_GETQDISC: u16 = 38;
 const RTM_GETNEXTHOP: u16 = 106;
 const XFRM_MSG_GETSA: u16 = 18;
 const XFRM_MSG_GETPOLICY: u16 = 21;
+const NFNL_SUBSYS_IPSET: u16 = 6;
+const IPSET_CMD_LIST: u16 = 7;
 const NUD_NOARP: u16 = 0x40;
 const NUD_PERMANENT: u16 = 0x80;
 const NTF_PROXY: u8 = 0x08;
@@ -48,7 +51,7 @@ const NEXT_HOPS: List = List {
     is_made: any,
 };
 
-const LISTS: [List; 6] = [
+const LISTS: [List; 7] = [
     List {
         what: "permanent neighbours (ip neighbour)",
         protocol: NETLINK_ROUTE,
@@ -91,6 +94,14 @@ const LISTS: [List; 6] = [
         protocol: NETLINK_XFRM,
         request: XFRM_MSG_GETPOLICY,
         payload: &[],
+        is_made: any,
+    },
+    List {
+        what: "sets of addresses (ipset)",
+        protocol: NETLINK_NETFILTER,
+        request: NFNL_SUBSYS_IPSET << 8 | IPSET_CMD_LIST,
+        // `struct nfgenmsg`, and IPSET_ATTR_PROTOCOL of 7.
+        payload: &[0, 0, 0, 0, 5, 0, 1, 0, 7, 0, 0, 0],
         is_made: any,
     },
 ];
@@ -178,6 +189,38 @@ mod tests {
                 error.to_string().contains("new network namespace"),
                 "{error}"
             ),
+        }
+    }
+
+    #[test]
+    fn a_set_of_addresses_is_found() {
+        use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};
+
+        use crate::net::request::attribute;
+
+        const CREATE: u16 = NFNL_SUBSYS_IPSET << 8 | 2;
+        const NESTED: u16 = 0x8000;
+        let used = fresh::inside(|| {
+            let mut requests = Requests::open(NETLINK_NETFILTER)?;
+            // Protocol, name, type, revision, family, and no options.
+            let set = [
+                vec![0; 4],
+                attribute(1, &[7]),
+                attribute(2, b"some\0"),
+                attribute(3, b"hash:ip\0"),
+                attribute(4, &[0]),
+                attribute(5, &[2]),
+                attribute(NESTED | 7, &[]),
+            ];
+            let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+            let request = requests.message(CREATE, flags, &set.concat());
+            requests.send_acknowledged(&request)?;
+            let sets = LISTS.iter().find(|list| list.what.contains("ipset"));
+            Ok(sets.unwrap().is_used().unwrap())
+        });
+        // Without root there is no new namespace, and not every kernel has sets to make.
+        if let Ok(used) = used {
+            assert!(used, "the set was made");
         }
     }
 }
