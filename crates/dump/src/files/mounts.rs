@@ -4,7 +4,7 @@ use commensal_sys::Pid;
 
 use super::{FilesDump, OpenFile};
 use crate::mnt::Mounts;
-use crate::tree::namespaces::has_own;
+use crate::tree::namespaces::{has_own, own_pid};
 use crate::{Options, Result};
 
 impl FilesDump<'_> {
@@ -26,7 +26,8 @@ impl FilesDump<'_> {
     }
 }
 
-/// The mounts that the tree of `root` sees.
+/// The mounts of the namespace that the tree of `root` lives in. In ours they are those that we see:
+/// a root directory that chroot(2) made hides others from the tree.
 ///
 /// # Errors
 ///
@@ -34,7 +35,7 @@ impl FilesDump<'_> {
 pub fn of(root: Pid, options: &Options) -> Result<Mounts> {
     match has_own(root, "mnt")? {
         true => Mounts::of_tree(root, &options.mounts),
-        false => Mounts::of(root),
+        false => Mounts::of(own_pid()),
     }
 }
 

@@ -39,7 +39,7 @@ pub use choices::MountChoices;
 use filesystem::Contents;
 pub use mountinfo::{Mount, Mounts};
 use rights::Rights;
-pub use root::Root;
+pub use root::{Root, is_shut_in};
 use table::{Source, Table};
 
 /// What is refused of the mounts of a running tree.
@@ -50,6 +50,9 @@ use table::{Source, Table};
 pub fn check(root: Pid, options: &Options) -> Result<Vec<Refusal>> {
     if !has_own(root, "mnt")? {
         return Ok(Vec::new());
+    }
+    if let Some(refusal) = root::check(root)? {
+        return Ok(vec![refusal]);
     }
     let mounts = Mounts::of_tree(root, &options.mounts)?;
     let rights = Rights::of(root, &Users::of(root)?)?;
@@ -71,6 +74,7 @@ pub fn dump<S: ImageSink>(
 ) -> Result<()> {
     let table = Table::new(mounts, options)?.within(Rights::of(root, users)?);
     let mut refusals = table.refusals(root);
+    refusals.extend(root::check(root)?);
     refusals.extend(table.saved().filter_map(|mount| {
         let pty = table::pty(mount).filter(|pty| !has_master(*pty))?;
         let reason = format!("no task of the tree has the master of pty {pty}");

@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 
 use crate::files::Stat;
 use crate::tree::namespaces::has_own;
-use crate::{Result, proc};
+use crate::{Place, Refusal, Result, proc};
 
 /// Where the paths of a tree begin: at our own root, or at that of a mount namespace of the tree's
 /// own. No link of the tree's leads out of it.
@@ -73,5 +73,38 @@ impl Root {
             false => OFlags::empty(),
         };
         Stat::of(self.open(path, OFlags::PATH | follow)?.as_fd())
+    }
+}
+
+/// Refuses the first task of a mount namespace that chroot(2) has shut into a part of it: what the
+/// kernel tells of its mounts is not all, and the restore looks up all paths from its root.
+///
+/// # Errors
+///
+/// When /proc cannot be read.
+pub fn check(pid: Pid) -> Result<Option<Refusal>> {
+    if !is_shut_in(pid)? {
+        return Ok(None);
+    }
+    Ok(Some(Refusal {
+        what: "in a mount namespace, with a root directory that chroot(2) made".into(),
+        place: Place::Task { pid },
+        reason: "the restore looks up all paths of the namespace from the root of its first task"
+            .into(),
+        remedy: "enter the directory with pivot_root(2) instead of chroot(2)".into(),
+    }))
+}
+
+/// Whether a task's root directory is another than that of its mount namespace, as far as we see
+/// that.
+///
+/// # Errors
+///
+/// When /proc cannot be read.
+pub fn is_shut_in(pid: Pid) -> Result<bool> {
+    let path = proc::path(pid, "root");
+    match rustix::fs::readlink(&path, Vec::new()) {
+        Ok(root) => Ok(root.as_bytes() != b"/"),
+        Err(errno) => Err(proc::error(pid, path, errno.into())),
     }
 }

@@ -230,7 +230,7 @@ fn write_stream(entry: &InetSkEntry, stream: &tcp::Stream, images: &Images<'_>) 
 
 fn dump_unix(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
     if !dump.writes() {
-        return unix::check(file, &mut dump.sockets);
+        return unix::check(file, &mut dump.sockets, &dump.root);
     }
     let (entry, packets) = unix::dump(file, id, &mut dump.sockets, (&dump.root, &dump.users))?;
     for packet in packets {

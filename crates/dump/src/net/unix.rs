@@ -109,13 +109,14 @@ fn permissions(file: &OpenFile, name: &Name, users: &Users) -> Result<FilePermsE
 
 /// Refuses what can never be dumped. The tree still runs: a socket that is not
 /// in the table was made after that was read.
-pub fn check(file: &OpenFile, sockets: &mut Sockets<'_>) -> Result<()> {
+pub fn check(file: &OpenFile, sockets: &mut Sockets<'_>, root: &Root) -> Result<()> {
     let inode = file.stat.ino as u32;
     let table = sockets.tables.unix()?;
     let Some(socket) = table.get(&inode) else {
         return Ok(());
     };
     supported(file, socket)?;
+    name::check(file, &socket.name, root)?;
     sockets.unread |= socket.receive_queue > 0;
     // Connections that wait to be accepted come and go.
     if socket.peer == 0 || !table.contains_key(&socket.peer) {

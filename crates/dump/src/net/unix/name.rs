@@ -6,7 +6,7 @@ use rustix::fs::AtFlags;
 
 use super::bound_file;
 use crate::files::{OpenFile, Stat};
-use crate::mnt::Root;
+use crate::mnt::{Root, is_shut_in};
 use crate::userns::Owner;
 use crate::{Result, proc};
 
@@ -39,9 +39,12 @@ pub fn resolve(file: &OpenFile, sun_path: &[u8], root: &Root) -> Result<Option<N
     let link = format!("/proc/self/fd/{}", bound.as_fd().as_raw_fd());
     let link = rustix::fs::readlink(link, Vec::new()).map_err(failed("readlink"))?;
     let (path, deleted) = strip_deleted(link.as_bytes(), &stat, root);
-    let name = sun_path.split(|byte| *byte == 0).next().unwrap_or_default();
+    let name = until_nul(sun_path);
     let dir = match name {
-        [b'/', ..] => None,
+        [b'/', ..] => {
+            check(file, sun_path, root)?;
+            None
+        }
         _ => Some(match directory(path, name) {
             Some(dir) => dir.to_vec(),
             None => working_directory(file, name, &stat, root)?,
@@ -54,6 +57,34 @@ pub fn resolve(file: &OpenFile, sun_path: &[u8], root: &Root) -> Result<Option<N
         owner: stat.owner,
         mnt_id: stat.mnt_id,
     }))
+}
+
+/// Refuses an absolute address of a task that chroot(2) has shut in: the restore binds it before it
+/// does that, to another path.
+///
+/// # Errors
+///
+/// The refusal; where the file is not told.
+pub fn check(file: &OpenFile, sun_path: &[u8], root: &Root) -> Result<()> {
+    if sun_path.first() != Some(&b'/') || !is_shut_in(file.at.pid)? {
+        return Ok(());
+    }
+    let bound = bound_file(file)?;
+    let stat = Stat::of(bound.as_fd()).map_err(|errno| file.error("statx", errno))?;
+    let name = until_nul(sun_path);
+    if leads_to(name, &stat, root) {
+        return Ok(());
+    }
+    Err(file.refuse(
+        format!("a unix socket bound to {:?}", String::from_utf8_lossy(name)),
+        "the path begins at a root directory that chroot(2) made, and the restore binds it before \
+         it goes there",
+        "bind it to a path relative to the working directory",
+    ))
+}
+
+fn until_nul(sun_path: &[u8]) -> &[u8] {
+    sun_path.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 /// The path without the kernel's note, and whether that was one: a name may
