@@ -28,5 +28,9 @@ fn tasks_shut_in_by_chroot_resume() {
 #[test]
 fn a_socket_with_an_absolute_path_in_there_is_refused() {
     need_or_skip!(possible(), "chroot(2) needs root");
-    assert_refused(&shut_in().arg("absolute"), &[], "a root directory that chroot(2) made");
+    assert_refused(
+        &shut_in().arg("absolute"),
+        &[],
+        "a root directory that chroot(2) made",
+    );
 }
