@@ -1,6 +1,6 @@
 """A task that chroot(2) has shut into a directory, and its child, shut into one below that; both
-look at their files in every round. chroot.py [absolute]: with a socket that has an absolute path."""
-import ctypes
+look at their files in every round. chroot.py [absolute|own|unshared]: with a socket that has an
+absolute path, in a mount namespace of its own, or with the child in one."""
 import mmap
 import os
 import socket
@@ -8,26 +8,9 @@ import struct
 import sys
 import time
 
-libc = ctypes.CDLL(None, use_errno=True)
+from mounting import CLONE_NEWNS, call, same, until_not_lost
+
 IN_CREATE = 0x100
-
-
-def fault(what):
-    print("fault %s" % what, flush=True)
-    os._exit(1)
-
-
-def same(what, found, expected):
-    if found != expected:
-        fault("%s: %r was %r" % (what, found, expected))
-
-
-def once_more(work):
-    """Neither events that nobody has read nor connections that nobody has accepted are restored."""
-    try:
-        return work()
-    except BlockingIOError:
-        return work()
 
 
 class Box:
@@ -53,9 +36,9 @@ class Box:
         self.server.bind(address)
         self.server.listen()
         self.server.setblocking(False)
-        self.watch = libc.inotify_init()
+        self.watch = call("inotify_init")
         os.set_blocking(self.watch, False)
-        libc.inotify_add_watch(self.watch, b"/in/watched", IN_CREATE)
+        call("inotify_add_watch", self.watch, "/in/watched", IN_CREATE)
         self.names = sorted(os.listdir("/in"))
 
     def check(self, number):
@@ -69,8 +52,8 @@ class Box:
         self.map[:8] = struct.pack("q", number)
         with open("mapped", "rb") as file:
             same("map", file.read(8), self.map[:8])
-        once_more(self.connect)
-        same("event", once_more(self.event)[16:].rstrip(b"\0"), b"new")
+        until_not_lost(self.connect)
+        same("event", until_not_lost(self.event)[16:].rstrip(b"\0"), b"new")
 
     def connect(self):
         with socket.socket(socket.AF_UNIX) as client:
@@ -83,12 +66,16 @@ class Box:
         return os.read(self.watch, 4096)
 
 
+if sys.argv[1:] == ["own"]:
+    call("unshare", CLONE_NEWNS)
 address = "/in/socket" if sys.argv[1:] == ["absolute"] else "socket"
 os.makedirs("box/deeper")
 outer = Box("box", "socket")
 rounds = mmap.mmap(-1, 4096)
 child = os.fork()
 box = outer if child else Box("/deeper", address)
+if sys.argv[1:] == ["unshared"] and not child:
+    call("unshare", CLONE_NEWNS)
 number = 0
 while True:
     number += 1

@@ -1,4 +1,5 @@
-//! A tree whose root is the first task of a pid namespace, as in a container.
+//! A tree whose root is the first task of a pid namespace, as in a container, and of mount
+//! namespaces.
 
 use std::fs;
 use std::process::Command;
@@ -62,10 +63,14 @@ fn container() -> Program {
     Program::script("python3", "container.py")
 }
 
-#[test]
-fn a_container_round_trips_twice() {
+/// Children of its first task have more mount namespaces.
+fn nested() -> Program {
+    Program::script("python3", "nested.py").restless()
+}
+
+fn round_trips_twice(program: &Program, rounds: u64) {
     let judge = judge_or_skip!();
-    let target = Target::spawn_for_restore(&container());
+    let target = Target::spawn_for_restore(program);
     let mut pid = first_task(&target);
     let mut restored = None;
     for name in ["first", "second"] {
@@ -77,19 +82,54 @@ fn a_container_round_trips_twice() {
         let tree = judge.restore_namespace(&images, ROOT);
         let tree = restored.insert(tree.expect("the judge restores it"));
         pid = tree.pid();
-        target.wait_rounds(3);
+        target.wait_rounds(rounds);
     }
 }
 
-#[test]
-fn a_container_resumes() {
-    let target = Target::spawn(&container());
+fn resumes(program: &Program, rounds: u64) {
+    let target = Target::spawn(program);
     for turn in ["first", "second", "third"] {
         let images = target.images_dir(turn);
         let dump = Dumper::chosen().run(first_task(&target), &images, Then::Resume, &[]);
         assert!(dump.is_ok(), "{dump:?}");
-        target.wait_rounds(2);
+        target.wait_rounds(rounds);
     }
+}
+
+#[test]
+fn a_container_round_trips_twice() {
+    round_trips_twice(&container(), 3);
+}
+
+#[test]
+fn a_container_resumes() {
+    resumes(&container(), 2);
+}
+
+#[test]
+fn nested_mount_namespaces_round_trip_twice() {
+    round_trips_twice(&nested(), 20);
+}
+
+#[test]
+fn nested_mount_namespaces_resume() {
+    resumes(&nested(), 20);
+}
+
+/// A name is of a mount point in the namespace of the root of the tree, and of no other.
+#[test]
+fn a_directory_from_outside_in_a_nested_namespace_is_refused() {
+    let outside = tempfile::tempdir_in("/dev/shm").expect("a file system in memory");
+    let target = Target::spawn(&nested().arg(outside.path()));
+    let images = target.images_dir("images");
+    let point = target.dir().join("outside-0");
+    let external = format!("mnt[{}]:DATA", point.display());
+    let given = ["--external", &external];
+    let refused = Dumper::chosen()
+        .run(first_task(&target), &images, Then::Kill, &given)
+        .expect_err("it is from outside");
+    assert!(refused.message.contains("/outside-0"), "{refused:?}");
+    target.wait_rounds(2);
 }
 
 /// The contents of a mount that another one hides, and of one below which another is mounted, are

@@ -91,6 +91,12 @@ fn a_container_survives_its_dumper() {
     container_survives(Subject::start_contained);
 }
 
+/// Each mount namespace is entered for what is in its mounts.
+#[test]
+fn several_mount_namespaces_survive_their_dumper() {
+    container_survives(Subject::start_nested);
+}
+
 /// What the parasite and our ptrace may do there is decided by a user namespace below ours.
 #[test]
 fn a_rootless_container_survives_its_dumper() {

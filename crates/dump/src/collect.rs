@@ -17,7 +17,6 @@ use crate::files::{FilesDump, Images, Links, TunDevices, UnreadData};
 use crate::ipc::Segments;
 use crate::links::{self, KnownFiles};
 use crate::mm::PageWriter;
-use crate::mnt::Mounts;
 use crate::net::Connections;
 use crate::pidns::{Pids, VirtualId};
 use crate::prepare::Prepared;
@@ -58,8 +57,6 @@ pub struct Collector<'s, 'p, S> {
     nodes: Vec<Node>,
     /// Of an IPC namespace of the tree's own.
     segments: Option<Segments>,
-    /// Of a mount namespace of the tree's own.
-    own_mounts: Option<Mounts>,
     options: &'s Options,
     pids: Pids,
     users: Users,
@@ -102,14 +99,15 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         pages: &'p PageWriter<'s, S>,
         options: &'s Options,
     ) -> Result<Self> {
-        let mut files = FilesDump::new(Images::of(set), root, options)?;
+        let running = tasks_of(root, prepared);
+        let of = (running.as_slice(), prepared.pids.clone());
+        let mut files = FilesDump::new(Images::of(set), of, options)?;
         let mut mapped_files = KnownFiles::new();
         for mappings in prepared.mappings.values() {
             links::foresee(&mut files, &mut mapped_files, mappings);
         }
         files.foresee_descriptors(prepared.mappings.keys().copied());
         let objects = Ids::new()?;
-        let running: Vec<Pid> = prepared.mappings.keys().copied().collect();
         Ok(Self {
             set,
             layout: Arc::new(Layout::of_this_processor()),
@@ -129,7 +127,6 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             filters: Filters::default(),
             nodes: Vec::new(),
             segments: None,
-            own_mounts: None,
             options,
             pids: prepared.pids.clone(),
             users: Users::OURS,
@@ -164,7 +161,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             let id = self.pids.task(pid)?;
             copier.copy(Asked { pid, id, forked })?;
         }
-        for pid in live {
+        for &pid in &live {
             let entry = self.objects.of(pid)?;
             let id = self.pids.task(pid)?;
             let restorer = self.tables.entry(entry.files_id).or_insert(id);
@@ -185,8 +182,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         }
         let users = self.users.clone();
         self.files.begin(pids.collect(), self.pids.clone(), users);
-        self.own_mounts = self.files.own_mounts(root)?;
-        Ok(())
+        self.files.read_mounts(&live)
     }
 
     /// Collects one task and writes its images. It is held still afterwards.
@@ -239,10 +235,8 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         if let Some(entry) = self.cgroups.map(Cgroups::into_entry).transpose()?.flatten() {
             self.set.one(Image::Cgroup, &entry)?;
         }
-        if let Some(mounts) = &self.own_mounts {
-            let has_master = |pty| self.files.has_pty_master(pty);
-            let of = (self.root, &self.users);
-            mnt::dump(self.set, of, mounts, self.options, has_master)?;
+        if self.files.namespaces().are_own() {
+            mnt::dump(self.set, &self.users, &self.files, self.options)?;
             self.figures.own_mounts = true;
         }
         let mut files = self.files.finish()?;
@@ -268,4 +262,10 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         };
         Ok((collected, files.connections))
     }
+}
+
+/// The tasks of a tree that was looked at, the root first.
+fn tasks_of(root: Pid, prepared: &Prepared) -> Vec<Pid> {
+    let others = prepared.mappings.keys().filter(|pid| **pid != root);
+    std::iter::once(root).chain(others.copied()).collect()
 }

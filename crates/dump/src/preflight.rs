@@ -11,7 +11,7 @@ use crate::pidns::{self, Pids};
 use crate::prepare::Prepared;
 use crate::proc::Status;
 use crate::task::unsaved;
-use crate::tree::ids::Ids;
+use crate::tree::ids::{self, Ids};
 use crate::tree::namespaces::{Namespaces, has_time_for_children, own_pid};
 use crate::tree::{Seen, walk};
 use crate::userns::{self, Users};
@@ -66,7 +66,7 @@ fn look(root: Pid, options: &Options) -> Result<Prepared> {
     let pids: Vec<Pid> = live.iter().map(|task| task.pid).collect();
     let zombies: Vec<Pid> = zombies.iter().map(|task| task.pid).collect();
     let mut refusals = sharing(&pids)?;
-    refusals.extend(mnt::check(root, options)?);
+    refusals.extend(mnt::check(&pids, &inside, options)?);
     refusals.extend(files::check(&pids, &zombies, &inside, options)?);
     let prepared = Prepared::new(root, &pids, inside, options, &mut refusals)?;
     none(refusals)?;
@@ -238,24 +238,15 @@ fn inspect(
     let mut refusals = Vec::new();
     let namespaces = Namespaces::of(pid)?;
     let (root_status, of_root) = of_root.get_or_insert_with(|| (task.status.clone(), namespaces));
-    for namespace in namespaces.differences(own) {
-        // These are dumped where the whole tree lives in one.
-        if ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"].contains(&namespace)
-            && !namespaces.differences(of_root).contains(&namespace)
-        {
-            continue;
-        }
-        if namespace == "user" {
-            refusals.push(userns::nested(pid));
-            continue;
-        }
-        refusals.push(refuse(
-            pid,
-            &format!("in another {namespace} namespace than the dumper"),
-            "namespaces of its own are not dumped",
-            &format!("run the dump inside that namespace: nsenter -t {pid}"),
-        ));
-    }
+    refusals.extend(
+        of_root
+            .foreign(own, &namespaces)
+            .into_iter()
+            .map(|kind| match kind {
+                "user" => userns::nested(pid),
+                kind => ids::elsewhere(pid, kind),
+            }),
+    );
     if namespaces.differences(own).contains(&"pid") {
         refusals.extend(pidns::check(pid, &task.status, root_status));
     }

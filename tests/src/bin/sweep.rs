@@ -32,7 +32,7 @@ type Target = (
     usize,
 );
 
-const TARGETS: [Target; 9] = [
+const TARGETS: [Target; 10] = [
     ("one thread, computing", None, &["spin"], 1),
     ("one thread, sleeping", None, &["nap"], 1),
     ("one thread, both", None, &["mixed"], 1),
@@ -42,6 +42,7 @@ const TARGETS: [Target; 9] = [
     ("two tasks", Some("nap"), &["mixed"], 7),
     (CONTAINER, Some("nap"), &["mixed"], 13),
     (WITH_USERS, Some("nap"), &["mixed"], 13),
+    (NESTED, Some("nap"), &["mixed"], 13),
 ];
 
 /// The target in namespaces of its own, which takes root.
@@ -49,6 +50,9 @@ const CONTAINER: &str = "a container of two tasks";
 
 /// The same in a user namespace.
 const WITH_USERS: &str = "a rootless container of two tasks";
+
+/// The target beside a task in a mount namespace below.
+const NESTED: &str = "a container with two mount namespaces";
 
 /// What is killed.
 const CHAIN: &str = "the chain of states";
@@ -80,6 +84,7 @@ fn main() -> ExitCode {
                 target: &|| match target {
                     CONTAINER => Subject::start_contained(child, modes),
                     WITH_USERS => Subject::start_with_users(child, modes),
+                    NESTED => Subject::start_nested(child, modes),
                     _ => Subject::start(child, modes),
                 },
                 dumper: &|target| command(dumper, target),

@@ -50,6 +50,13 @@ impl Subject {
         Self::started_by(container, child, modes)
     }
 
+    /// The same beside a task in a mount namespace below.
+    pub fn start_nested(child: Option<&str>, modes: &[&str]) -> Self {
+        let mut container = Command::new("sh");
+        container.arg(paths::script("contained_nested.sh"));
+        Self::started_by(container, child, modes)
+    }
+
     /// The same in a user namespace of its own, too, with all others below it.
     pub fn start_with_users(child: Option<&str>, modes: &[&str]) -> Self {
         let mut container = Command::new("sh");

@@ -37,7 +37,8 @@ fn look(live: &[Pid], zombies: &[Pid], pids: &Pids, options: &Options) -> Result
     let set = ImageSet::new(Nowhere);
     let tasks = [live, zombies].concat();
     let root = tasks.first().copied().unwrap_or_else(own_pid);
-    let mut dump = FilesDump::for_pass(Images::of(&set), root, options, Pass::Check)?;
+    let of = (live, pids.clone());
+    let mut dump = FilesDump::for_pass(Images::of(&set), of, options, Pass::Check)?;
     dump.begin(tasks, pids.clone(), Users::of(root)?);
     let mut refusals = Vec::new();
     for pid in live {

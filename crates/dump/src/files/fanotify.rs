@@ -82,7 +82,7 @@ fn mark(
         });
     } else if line.starts_with("fanotify mnt_id:") {
         let mnt_id = hex("mnt_id")?;
-        let mount = dump.mounts.by_id(mnt_id.into()).ok_or_else(|| {
+        let (_, mount) = dump.namespaces.mount(mnt_id.into()).ok_or_else(|| {
             file.refuse(
                 format!("a fanotify mark on mount {mnt_id}"),
                 "the tree does not see that mount",
@@ -93,7 +93,7 @@ fn mark(
         entry.s_dev = mount.kernel_dev();
         entry.me = Some(FanotifyMountMarkEntry {
             mnt_id,
-            path: (!dump.root.is_own()).then(|| mount.point.clone()),
+            path: (!dump.namespaces.are_own()).then(|| mount.point.clone()),
         });
     } else if line.starts_with("fanotify sdev:") {
         entry.s_dev = hex("sdev")?;
@@ -117,7 +117,7 @@ fn on_file_system(
     dump: &FilesDump<'_>,
 ) -> Result<()> {
     let device = (entry.s_dev >> 20, entry.s_dev & 0xf_ffff);
-    let Some(mount) = dump.mounts.reachable(device, &dump.root) else {
+    let Some(mount) = dump.namespaces.reachable(device) else {
         return Err(file.refuse(
             format!(
                 "a fanotify mark on the file system {}:{}",
@@ -136,7 +136,7 @@ fn on_file_system(
             r#type: NO_HANDLE,
             handle: vec![0; WORDS],
             path: Some(mount.point.clone()),
-            mnt_id: dump.root.mount_for_image(mount.id).map(|id| id as u32),
+            mnt_id: dump.namespaces.mount_for_image(mount.id),
         },
     });
     Ok(())

@@ -71,9 +71,7 @@ impl Watched {
             r#type: self.kind,
             handle: handle.to_vec(),
             path,
-            mnt_id: mount
-                .and_then(|id| dump.root.mount_for_image(id))
-                .map(|id| id as u32),
+            mnt_id: mount.and_then(|id| dump.namespaces.mount_for_image(id)),
         })
     }
 
@@ -81,11 +79,11 @@ impl Watched {
     /// finds it among the deleted files of the images.
     fn path(&self, file: &OpenFile, dump: &FilesDump<'_>) -> Result<Found> {
         let mut opened = None;
-        for mount in dump.mounts.of_device(self.device()) {
-            let Ok(fd) = self.open(&mount.point, &dump.root) else {
+        for (root, mount) in dump.namespaces.of_device(self.device()) {
+            let Ok(fd) = self.open(&mount.point, root) else {
                 continue;
             };
-            if let Some(path) = self.name_of(&fd, &dump.root) {
+            if let Some(path) = self.name_of(&fd, root) {
                 if is_link(&fd) {
                     file.lose(
                         format!("a watch on the symbolic link {}", quoted(&path)),
@@ -103,7 +101,7 @@ impl Watched {
             return Ok((None, None));
         }
         // That search goes through our own directories.
-        if !dump.root.is_own()
+        if !dump.namespaces.are_own()
             && let Some(path) = irmap::find(
                 &options.irmap_scan_paths,
                 &dump.tasks,

@@ -77,7 +77,12 @@ pub fn dump(file: &OpenFile, name: &[u8], id: u32, dump: &mut FilesDump<'_>) -> 
     if !dump.writes() {
         return Ok(());
     }
-    let made = match link(file, name, link_id, &dump.root) {
+    let made = match link(
+        file,
+        name,
+        link_id,
+        dump.namespaces.root_of(file.stat.mnt_id),
+    ) {
         Ok(made) => made,
         // On overlayfs a file of a lower layer keeps its count of names when the last one goes.
         Err(Errno::NOENT) if file.fs_magic == OVERLAYFS => {

@@ -68,7 +68,7 @@ pub use tun::{
 };
 
 use crate::mm::SharedMemory;
-use crate::mnt::{Mounts, Root};
+use crate::mnt::Namespaces;
 use crate::net::{Connections, Sockets};
 use crate::pidns::Pids;
 use crate::userns::Users;
@@ -104,9 +104,8 @@ pub struct FilesDump<'s> {
     /// The types of the descriptions that were written.
     types: HashMap<u32, FdTypes>,
     memory_devices: kind::MemoryDevices,
-    mounts: Mounts,
-    /// Where its paths begin.
-    pub(crate) root: Root,
+    /// Where its paths lead.
+    pub(crate) namespaces: Namespaces,
     remaps: remap::Remaps<'s>,
     /// The ids of files that stand for a path, by mount, device and inode.
     paths: HashMap<(u64, u64, u64), u32>,
@@ -144,13 +143,18 @@ pub struct Finished<'s> {
 }
 
 impl<'s> FilesDump<'s> {
-    /// What all tasks of the tree of `root` share; it may still run.
+    /// What all tasks of a tree share, of which these are `live`, the root first; it may still run,
+    /// and calls them as `pids` has it.
     ///
     /// # Errors
     ///
     /// When /proc cannot be read.
-    pub fn new(images: Images<'s>, root: Pid, options: &'s Options) -> Result<Self> {
-        Self::for_pass(images, root, options, Pass::Write)
+    pub fn new(
+        images: Images<'s>,
+        (live, pids): (&[Pid], Pids),
+        options: &'s Options,
+    ) -> Result<Self> {
+        Self::for_pass(images, (live, pids), options, Pass::Write)
     }
 
     /// The tree is of these tasks, the root first, zombies included; `pids` is what it calls them,
@@ -161,7 +165,14 @@ impl<'s> FilesDump<'s> {
         self.users = users;
     }
 
-    fn for_pass(images: Images<'s>, root: Pid, options: &'s Options, pass: Pass) -> Result<Self> {
+    fn for_pass(
+        images: Images<'s>,
+        (live, pids): (&[Pid], Pids),
+        options: &'s Options,
+        pass: Pass,
+    ) -> Result<Self> {
+        let root = live.first().copied().unwrap_or_else(own_pid);
+        let namespaces = Namespaces::of(live, &pids, &options.mounts)?;
         let memory_devices = kind::MemoryDevices::find().map_err(|errno| Error::Call {
             call: "memfd_create",
             place: Place::Task { pid: root },
@@ -171,13 +182,13 @@ impl<'s> FilesDump<'s> {
             options,
             pass,
             tasks: Vec::new(),
-            pids: Pids::OURS,
+            pids,
             users: Users::OURS,
             files: images.entries(commensal_images::Image::Files)?,
             identities: Identities::default(),
             types: HashMap::new(),
             memory_devices,
-            mounts: mounts::of(root, options)?,
+            namespaces,
             remaps: remap::Remaps::new(&images)?,
             paths: HashMap::new(),
             foreseen: foreseen::Foreseen::default(),
@@ -190,7 +201,6 @@ impl<'s> FilesDump<'s> {
             bpf_maps: bpf_map::BpfMaps::new(&images)?,
             tun_devices: TunDevices::new(),
             sockets: Sockets::new(&images, options)?,
-            root: Root::of(root)?,
             held: Vec::new(),
             kept: Vec::new(),
             images,

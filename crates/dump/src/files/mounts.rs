@@ -1,46 +1,38 @@
-//! What files and the mounts of a mount namespace of the tree's own ask of each other.
+//! What files and the mounts of mount namespaces of the tree's own ask of each other.
 
 use commensal_sys::Pid;
 
 use super::{FilesDump, OpenFile};
-use crate::mnt::Mounts;
-use crate::tree::namespaces::{has_own, own_pid};
-use crate::{Options, Result};
+use crate::Result;
+use crate::mnt::Namespaces;
 
 impl FilesDump<'_> {
-    /// The mounts of a mount namespace of the tree's own, read anew: the tree stands still.
+    /// Reads the mounts of mount namespaces of the tree's own anew: its `live` tasks stand still, the
+    /// root first.
     ///
     /// # Errors
     ///
     /// When mountinfo cannot be read.
-    pub fn own_mounts(&mut self, root: Pid) -> Result<Option<Mounts>> {
-        if self.root.is_own() {
-            self.mounts = Mounts::of_tree(root, &self.options.mounts)?;
+    pub fn read_mounts(&mut self, live: &[Pid]) -> Result<()> {
+        if self.namespaces.are_own() {
+            self.namespaces = Namespaces::of(live, &self.pids, &self.options.mounts)?;
         }
-        Ok(self.root.is_own().then(|| self.mounts.clone()))
+        Ok(())
     }
 
-    /// Whether the tree has the master of a pty.
-    pub fn has_pty_master(&self, index: u32) -> bool {
-        self.terminals.has_master(index)
+    /// The mount namespaces of the tree.
+    pub fn namespaces(&self) -> &Namespaces {
+        &self.namespaces
     }
-}
 
-/// The mounts of the namespace that the tree of `root` lives in. In ours they are those that we see:
-/// a root directory that chroot(2) made hides others from the tree.
-///
-/// # Errors
-///
-/// When /proc cannot be read.
-pub fn of(root: Pid, options: &Options) -> Result<Mounts> {
-    match has_own(root, "mnt")? {
-        true => Mounts::of_tree(root, &options.mounts),
-        false => Mounts::of(own_pid()),
+    /// The mount that the master of a pty was opened on, if the tree has it.
+    pub fn mount_of_pty_master(&self, index: u32) -> Option<u64> {
+        self.terminals.mount_of_master(index)
     }
 }
 
 /// The mount it is on, of a mount namespace of the tree's own.
 pub fn mount_for_image(file: &OpenFile, dump: &FilesDump<'_>) -> Option<i32> {
-    let known = dump.mounts.by_id(file.stat.mnt_id)?;
-    i32::try_from(dump.root.mount_for_image(known.id)?).ok()
+    let id = dump.namespaces.mount_for_image(file.stat.mnt_id)?;
+    i32::try_from(id).ok()
 }

@@ -10,7 +10,7 @@ use super::kind::Kind;
 use super::remap::quoted;
 use super::{FilesDump, OpenFile, own_pid};
 use crate::Result;
-use crate::tree::namespaces::Namespaces;
+use crate::tree::namespaces::IdsOfTree;
 
 /// Namespace files.
 pub const KIND: Kind = Kind {
@@ -33,10 +33,15 @@ const FLAGS: [(&str, u32); 8] = [
 fn dump(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
     let link = file.link()?;
     let root = dump.tasks.first().copied().unwrap_or_else(own_pid);
-    let (tree, own) = (Namespaces::of(root)?, Namespaces::own()?);
+    let ids = IdsOfTree::of(root)?;
     let known = kind_of(&link).and_then(|(kind, flag)| {
-        let ns_id = tree.id_of(&own, kind, file.stat.ino)?;
-        Some((ns_id, flag))
+        let ns_id = ids.of_inode(kind, file.stat.ino)?;
+        let is_lived_in = ids.is_of_root(kind, file.stat.ino)
+            || dump
+                .namespaces
+                .iter()
+                .any(|namespace| namespace.id == ns_id);
+        is_lived_in.then_some((ns_id, flag))
     });
     let Some((ns_id, ns_cflag)) = known else {
         return Err(file.refuse(

@@ -70,7 +70,7 @@ pub fn name(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<Vec<u8
     // The terminal of a shell may be another container's; the restore takes its own instead.
     let outside_terminal =
         dump.options.shell_job && super::tty::is_terminal(&file.stat, dump.options);
-    if !outside_terminal && dump.mounts.by_id(file.stat.mnt_id).is_none() {
+    if !outside_terminal && dump.namespaces.mount(file.stat.mnt_id).is_none() {
         return Err(file.refuse(
             format!("{} on a mount that the tree cannot see", quoted(&link)),
             "the restore would look for its name on another mount",
@@ -114,7 +114,7 @@ fn stat_path(file: &OpenFile, path: &[u8], dump: &FilesDump<'_>) -> Result<Stat,
         FileType::Symlink => AtFlags::SYMLINK_NOFOLLOW,
         _ => AtFlags::empty(),
     };
-    dump.root.stat(path, follow)
+    dump.namespaces.root_of(file.stat.mnt_id).stat(path, follow)
 }
 
 /// The name of a file that has one which leads to it, and needs no stand-in; `None` of any other.
@@ -125,7 +125,7 @@ fn stat_path(file: &OpenFile, path: &[u8], dump: &FilesDump<'_>) -> Result<Stat,
 pub fn plain_name(file: &OpenFile, dump: &FilesDump<'_>) -> Result<Option<Vec<u8>>> {
     let of_the_kernel =
         [PROC, DEVPTS, NFS].contains(&file.fs_magic) || dump.memory_devices.contains(file.stat.dev);
-    if of_the_kernel || file.stat.nlink == 0 || dump.mounts.by_id(file.stat.mnt_id).is_none() {
+    if of_the_kernel || file.stat.nlink == 0 || dump.namespaces.mount(file.stat.mnt_id).is_none() {
         return Ok(None);
     }
     let link = file.link()?;
@@ -153,9 +153,9 @@ fn proc_entry(
     dump: &mut FilesDump<'_>,
 ) -> Result<Vec<u8>> {
     let Some(point) = dump
-        .mounts
-        .by_id(file.stat.mnt_id)
-        .map(|mount| mount.point.clone())
+        .namespaces
+        .mount(file.stat.mnt_id)
+        .map(|(_, mount)| mount.point.clone())
     else {
         return Ok(link);
     };
@@ -172,7 +172,7 @@ fn proc_entry(
         return Ok(link);
     };
     let deleted = name.len() != link.len();
-    if dump.pids.are_own() && !dump.root.is_own() {
+    if dump.pids.are_own() && !dump.namespaces.are_own() {
         return Err(file.refuse(
             format!("{}, of a /proc of another pid namespace", quoted(&name)),
             "that one knows the task by another id, which it will not have after the restore",

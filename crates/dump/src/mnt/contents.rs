@@ -7,7 +7,7 @@ use commensal_sys::{Errno, Pid};
 use rustix::fs::{Dir, Mode, OFlags, openat};
 
 use super::archive::{self, Archive};
-use super::{Contents, Mount, Mounts, clean};
+use super::{Contents, Mount, Namespace, clean};
 use crate::userns::Users;
 use crate::{Error, Options, Place, Result};
 
@@ -18,14 +18,15 @@ use crate::{Error, Options, Place, Result};
 /// Refused where it cannot be looked into, or holds what the images have no place for.
 pub fn dump<S: ImageSink>(
     set: &ImageSet<S>,
-    (root, users): (Pid, &Users),
-    (mount, mounts): (&Mount, &Mounts),
+    (namespace, users): (&Namespace, &Users),
+    mount: &Mount,
     contents: Contents,
     options: &Options,
 ) -> Result<()> {
+    let root = namespace.task;
     match contents {
         Contents::OfTheKernel => Ok(()),
-        Contents::Empty => match is_empty(&directory((root, users), mount, mounts)?) {
+        Contents::Empty => match is_empty(&directory((namespace, users), mount)?) {
             Ok(true) => Ok(()),
             Ok(false) => Err(refuse(
                 root,
@@ -38,7 +39,7 @@ pub fn dump<S: ImageSink>(
         Contents::Files => {
             let image = set.raw(Image::TmpfsDev(mount.kernel_dev()))?;
             let lost = Archive::write(
-                directory((root, users), mount, mounts)?,
+                directory((namespace, users), mount)?,
                 image,
                 users,
                 &options.cancel,
@@ -50,8 +51,9 @@ pub fn dump<S: ImageSink>(
 }
 
 /// The root directory of a mount, with nothing mounted below it.
-fn directory((root, users): (Pid, &Users), mount: &Mount, mounts: &Mounts) -> Result<OwnedFd> {
-    let clone = clean::clone_of(root, mount, mounts).map_err(|error| match error {
+fn directory((namespace, users): (&Namespace, &Users), mount: &Mount) -> Result<OwnedFd> {
+    let root = namespace.task;
+    let clone = clean::clone_of(root, mount, &namespace.mounts).map_err(|error| match error {
         // That is how open_tree(2) says that it would uncover what is locked together.
         Error::Sys(error) if users.are_own() && error.errno == Errno::INVAL => refuse(
             root,

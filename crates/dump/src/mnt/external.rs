@@ -18,20 +18,19 @@ pub enum Given {
     },
 }
 
-/// By what a restore is given a mount that is not the root; `ours` are our own mounts, where
-/// external ones may be found there.
-pub fn given(mount: &Mount, ours: Option<&Mounts>, options: &Options) -> Option<Given> {
+/// By which name a restore is given a mount, of the namespace of the tree's root.
+pub fn named(mount: &Mount, options: &Options) -> Option<Given> {
     let mut externals = options.external.iter();
-    let named = externals.find_map(|external| match external {
+    externals.find_map(|external| match external {
         External::Mount { point, name } if point.as_bytes() == mount.point => {
             Some(Given::Name(name.clone()))
         }
         _ => None,
-    });
-    named.or_else(|| found(mount, ours?, &options.mounts))
+    })
 }
 
-fn found(mount: &Mount, ours: &Mounts, choices: &MountChoices) -> Option<Given> {
+/// By which path of `ours` a restore is given a mount that is not the root.
+pub fn found(mount: &Mount, ours: &Mounts, choices: &MountChoices) -> Option<Given> {
     let same = best(mount, ours)?;
     if mount.shared != 0 && !choices.external_sharing {
         return None;

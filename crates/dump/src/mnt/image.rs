@@ -125,14 +125,14 @@ mod tests {
     use super::super::mountinfo::parse;
     use super::*;
     use crate::Options;
-    use crate::mnt::Mounts;
+    use crate::mnt::Namespaces;
 
     #[test]
     fn options_become_flags() {
         let line =
             b"5 1 0:9 / /t ro,nosuid,noatime shared:3 master:4 - tmpfs none ro,size=4k,mode=755";
         let mount = parse(line).unwrap();
-        let (mounts, options) = (Mounts::default(), Options::default());
+        let (mounts, options) = (Namespaces::parsed(&[&[]]), Options::default());
         let entry = entry(&mount, &Table::new(&mounts, &options).unwrap(), None);
         assert_eq!(entry.flags, 0x1 | 0x2 | 0x400 | MS_SHARED | MS_SLAVE);
         assert_eq!(entry.sb_flags, Some(1));
@@ -145,7 +145,7 @@ mod tests {
     fn a_devpts_of_its_own_is_a_new_instance() {
         let line = b"5 1 0:9 / /dev/pts rw - devpts devpts rw,ptmxmode=666";
         let mount = parse(line).unwrap();
-        let (mounts, options) = (Mounts::default(), Options::default());
+        let (mounts, options) = (Namespaces::parsed(&[&[]]), Options::default());
         let table = Table::new(&mounts, &options).unwrap();
         let of_host = entry(&mount, &table, Some((0, 9)));
         assert_eq!(of_host.options, b"ptmxmode=666");

@@ -1,9 +1,11 @@
-//! A mount namespace of the tree's own (mount_namespaces(7)).
+//! Mount namespaces of the tree's own (mount_namespaces(7)): its root's, and more below.
 //!
+//! - [`Namespaces`]: which there are, with the mounts of each;
 //! - `mountinfo`: the mounts that a task sees;
 //! - [`Root`]: paths, looked up where the tree would;
 //! - `filesystem`: which file systems a restore can mount;
 //! - `table`: where a restore takes each mount from, and what is refused;
+//! - `sharing`: groups of mounts that share events;
 //! - `external`: mounts that the restore is given;
 //! - `rights`: what it may mount in a user namespace;
 //! - `image`: an entry for each mount;
@@ -20,8 +22,10 @@ mod external;
 mod filesystem;
 mod image;
 pub mod mountinfo;
+mod namespace;
 mod rights;
 mod root;
+mod sharing;
 mod sparse;
 mod table;
 
@@ -32,75 +36,134 @@ use commensal_images::{Image, ImageSet, ImageSink};
 use commensal_sys::Pid;
 use rustix::fs::{major, minor};
 
-use crate::tree::namespaces::{has_own, tree_id};
+use crate::files::FilesDump;
+use crate::pidns::Pids;
+use crate::tree::namespaces::has_own;
 use crate::userns::Users;
 use crate::{Options, Refusal, Result};
 pub use choices::MountChoices;
 use filesystem::Contents;
 pub use mountinfo::{Mount, Mounts};
+pub use namespace::{Namespace, Namespaces};
 use rights::Rights;
 pub use root::{Root, is_shut_in};
 use table::{Source, Table};
 
-/// What is refused of the mounts of a running tree.
+/// What is refused of the mounts of a running tree: of its live `tasks`, the root first, which it
+/// calls as `pids` has it.
 ///
 /// # Errors
 ///
 /// When /proc cannot be read.
-pub fn check(root: Pid, options: &Options) -> Result<Vec<Refusal>> {
+pub fn check(tasks: &[Pid], pids: &Pids, options: &Options) -> Result<Vec<Refusal>> {
+    let root = tasks[0];
     if !has_own(root, "mnt")? {
         return Ok(Vec::new());
     }
-    if let Some(refusal) = root::check(root)? {
-        return Ok(vec![refusal]);
+    let users = Users::of(root)?;
+    let look = || Namespaces::of(tasks, pids, &options.mounts);
+    let mut namespaces = look()?;
+    for _ in 0..LOOKS {
+        let refusals = against(&namespaces, &users, options)?;
+        // The namespaces are not read in one moment, so that a mount may be without its group.
+        let again = if refusals.is_empty() {
+            None
+        } else {
+            Some(look()?)
+        };
+        match again {
+            Some(again) if !again.mounts().eq(namespaces.mounts()) => namespaces = again,
+            _ => return Ok(refusals),
+        }
     }
-    let mounts = Mounts::of_tree(root, &options.mounts)?;
-    let rights = Rights::of(root, &Users::of(root)?)?;
-    Ok(Table::new(&mounts, options)?.within(rights).refusals(root))
+    against(&namespaces, &users, options)
 }
 
-/// Writes the mounts that the tree of `root` sees, which stands still and has these `users`, and
-/// what is in them; `has_master` says whether the tree has the master of a pty.
+/// How often the mounts of a running tree are read anew while they change.
+const LOOKS: usize = 8;
+
+/// What is refused of namespaces of a tree that has these `users`.
+fn against(namespaces: &Namespaces, users: &Users, options: &Options) -> Result<Vec<Refusal>> {
+    let refusals = namespaces.check(users)?;
+    if !refusals.is_empty() {
+        return Ok(refusals);
+    }
+    let rights = Rights::of(namespaces.first().task, users)?;
+    Ok(Table::new(namespaces, options)?.within(rights).refusals())
+}
+
+/// Writes the mounts of the namespaces of a tree that stands still and has these `users` and
+/// `files`, and what is in them.
 ///
 /// # Errors
 ///
 /// Refused where the mounts changed since they were checked; where an image cannot be written.
 pub fn dump<S: ImageSink>(
     set: &ImageSet<S>,
-    (root, users): (Pid, &Users),
-    mounts: &Mounts,
+    users: &Users,
+    files: &FilesDump<'_>,
     options: &Options,
-    has_master: impl Fn(u32) -> bool,
 ) -> Result<()> {
-    let table = Table::new(mounts, options)?.within(Rights::of(root, users)?);
-    let mut refusals = table.refusals(root);
-    refusals.extend(root::check(root)?);
-    refusals.extend(table.saved().filter_map(|mount| {
-        let pty = table::pty(mount).filter(|pty| !has_master(*pty))?;
-        let reason = format!("no task of the tree has the master of pty {pty}");
-        let remedy = "unmount it before the dump".to_owned();
-        Some(table::refuse(root, mount, &reason, remedy))
-    }));
+    let namespaces = files.namespaces();
+    let rights = Rights::of(namespaces.first().task, users)?;
+    let table = Table::new(namespaces, options)?.within(rights);
+    let mut refusals = namespaces.check(users)?;
+    refusals.extend(table.refusals());
+    refusals.extend(without_master(&table, files));
     if !refusals.is_empty() {
         return Err(refusals.into());
     }
     let mut dumped = HashSet::new();
-    for mount in table.saved() {
-        if let Ok(Source::New(what)) = table.source(mount)
-            && dumped.insert(mount.dev)
-        {
-            contents::dump(set, (root, users), (mount, mounts), what, options)?;
+    for namespace in namespaces.iter() {
+        for mount in table.saved(namespace) {
+            if let Ok(Source::New(what)) = table.source(mount)
+                && dumped.insert(mount.dev)
+            {
+                contents::dump(set, (namespace, users), mount, what, options)?;
+            }
         }
     }
+    for namespace in namespaces.iter() {
+        write(set, namespace, &table)?;
+    }
+    Ok(())
+}
+
+/// Mounts of ptys whose master the restore would not have when it mounts them.
+fn without_master(table: &Table<'_>, files: &FilesDump<'_>) -> Vec<Refusal> {
+    let first = &files.namespaces().first().mounts;
+    let of = |namespace: &Namespace, mount: &Mount| {
+        let pty = table::pty(mount)?;
+        let master = files.mount_of_pty_master(pty);
+        if master.is_some_and(|master| first.by_id(master).is_some()) {
+            return None;
+        }
+        let reason = match master {
+            None => format!("no task of the tree has the master of pty {pty}"),
+            Some(_) => format!(
+                "the master of pty {pty} was opened in another mount namespace than that of the \
+                 root of the tree"
+            ),
+        };
+        let remedy = "unmount it before the dump".to_owned();
+        Some(table::refuse(namespace.task, mount, &reason, remedy))
+    };
+    let all = files.namespaces().iter();
+    let found = all.flat_map(|namespace| {
+        let mounts = table.saved(namespace);
+        mounts.filter_map(move |mount| of(namespace, mount))
+    });
+    found.collect()
+}
+
+/// The image of the mounts of one namespace.
+fn write<S: ImageSink>(set: &ImageSet<S>, namespace: &Namespace, table: &Table<'_>) -> Result<()> {
     let host_pts = std::fs::metadata("/dev/pts").map(|pts| (major(pts.dev()), minor(pts.dev())));
-    let mut image = set.entries(Image::Mnts(tree_id("mnt")))?;
+    let host_pts = host_pts.ok();
+    let mut image = set.entries(Image::Mnts(namespace.id))?;
     // A restore reads them backwards.
-    for mount in table.saved().rev() {
-        image.entry(&image::entry(
-            mount,
-            &table,
-            host_pts.as_ref().ok().copied(),
-        ))?;
+    for mount in table.saved(namespace).rev() {
+        image.entry(&image::entry(mount, table, host_pts))?;
     }
     Ok(image.finish()?)
 }

@@ -1,10 +1,8 @@
 //! The mounts that a task sees (proc_pid_mountinfo(5)).
 
 use commensal_sys::Pid;
-use rustix::fs::major;
-use rustix::fs::minor;
 
-use super::{MountChoices, Root};
+use super::MountChoices;
 use crate::tree::namespaces::has_own;
 use crate::{Result, proc};
 
@@ -132,14 +130,6 @@ impl Mounts {
     /// The mounts of a file system, in the order they were made.
     pub fn of_device(&self, dev: (u32, u32)) -> impl Iterator<Item = &Mount> {
         self.0.iter().filter(move |mount| mount.dev == dev)
-    }
-
-    /// A mount of a file system whose mount point leads there: no other mount lies over it.
-    pub fn reachable(&self, dev: (u32, u32), root: &Root) -> Option<&Mount> {
-        self.of_device(dev).find(|mount| {
-            let found = root.stat(&mount.point, rustix::fs::AtFlags::empty());
-            found.is_ok_and(|stat| (major(stat.dev), minor(stat.dev)) == dev)
-        })
     }
 }
 

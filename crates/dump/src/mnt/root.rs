@@ -6,7 +6,6 @@ use commensal_sys::{Errno, Pid};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 
 use crate::files::Stat;
-use crate::tree::namespaces::has_own;
 use crate::{Place, Refusal, Result, proc};
 
 /// Where the paths of a tree begin: at our own root, or at that of a mount namespace of the tree's
@@ -18,15 +17,12 @@ impl Root {
     /// Of a tree in our own mount namespace.
     pub const OURS: Self = Self(None);
 
-    /// Of the tree of `root`.
+    /// Of a task that lives in another mount namespace.
     ///
     /// # Errors
     ///
     /// When /proc cannot be read.
     pub fn of(root: Pid) -> Result<Self> {
-        if !has_own(root, "mnt")? {
-            return Ok(Self::OURS);
-        }
         let path = proc::path(root, "root");
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = rustix::fs::open(&path, flags, Mode::empty());
@@ -37,11 +33,6 @@ impl Root {
     /// Whether it is that of a mount namespace of the tree's own.
     pub fn is_own(&self) -> bool {
         self.0.is_some()
-    }
-
-    /// The number of a mount for the images, which have none of our own mounts.
-    pub fn mount_for_image(&self, mnt_id: u64) -> Option<u64> {
-        self.is_own().then_some(mnt_id)
     }
 
     /// Opens a path of the tree's.
@@ -78,21 +69,14 @@ impl Root {
 
 /// Refuses the first task of a mount namespace that chroot(2) has shut into a part of it: what the
 /// kernel tells of its mounts is not all, and the restore looks up all paths from its root.
-///
-/// # Errors
-///
-/// When /proc cannot be read.
-pub fn check(pid: Pid) -> Result<Option<Refusal>> {
-    if !is_shut_in(pid)? {
-        return Ok(None);
-    }
-    Ok(Some(Refusal {
+pub fn refusal(pid: Pid) -> Refusal {
+    Refusal {
         what: "in a mount namespace, with a root directory that chroot(2) made".into(),
         place: Place::Task { pid },
         reason: "the restore looks up all paths of the namespace from the root of its first task"
             .into(),
         remedy: "enter the directory with pivot_root(2) instead of chroot(2)".into(),
-    }))
+    }
 }
 
 /// Whether a task's root directory is another than that of its mount namespace, as far as we see

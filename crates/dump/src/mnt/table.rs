@@ -1,10 +1,10 @@
-//! The mounts of a mount namespace, each with where a restore takes it from.
+//! The mounts of a tree's mount namespaces, each with where a restore takes it from.
 
 use commensal_images::messages::FsType;
 use commensal_sys::Pid;
 
-use super::external::{Given, given};
-use super::{Contents, Mount, Mounts, Rights, filesystem};
+use super::external::{self, Given};
+use super::{Contents, Mount, Mounts, Namespace, Namespaces, Rights, filesystem, sharing};
 use crate::tree::namespaces::own_pid;
 use crate::{Options, Place, Refusal, Result};
 
@@ -27,7 +27,7 @@ pub type Against = (&'static str, String);
 /// The mounts of a tree that are to be saved.
 #[derive(Debug)]
 pub struct Table<'m> {
-    mounts: &'m Mounts,
+    namespaces: &'m Namespaces,
     /// Ours, where external ones may be among them.
     ours: Option<Mounts>,
     options: &'m Options,
@@ -36,16 +36,16 @@ pub struct Table<'m> {
 }
 
 impl<'m> Table<'m> {
-    /// Of the mounts that the root of the tree sees.
+    /// Of the mounts in these namespaces.
     ///
     /// # Errors
     ///
     /// When /proc cannot be read.
-    pub fn new(mounts: &'m Mounts, options: &'m Options) -> Result<Self> {
+    pub fn new(namespaces: &'m Namespaces, options: &'m Options) -> Result<Self> {
         let find = options.mounts.find_external;
         let ours = find.then(|| Mounts::of(own_pid())).transpose()?;
         Ok(Self {
-            mounts,
+            namespaces,
             ours,
             options,
             rights: Rights::default(),
@@ -58,15 +58,43 @@ impl<'m> Table<'m> {
         Self { rights, ..self }
     }
 
-    /// Those that are saved, in the order of mountinfo.
-    pub fn saved(&self) -> impl DoubleEndedIterator<Item = &'m Mount> + Clone {
+    /// Those of one namespace that are saved, in the order of mountinfo.
+    pub fn saved(
+        &self,
+        namespace: &'m Namespace,
+    ) -> impl DoubleEndedIterator<Item = &'m Mount> + Clone + use<'m> {
         let saved = |mount: &&Mount| !filesystem::comes_by_itself(mount);
-        self.mounts.iter().filter(saved)
+        namespace.mounts.iter().filter(saved)
+    }
+
+    /// All mounts of all namespaces.
+    pub fn mounts(&self) -> impl Iterator<Item = &'m Mount> + Clone + use<'m> {
+        self.namespaces.mounts()
+    }
+
+    /// Whether a mount is the root directory of the tree: the restore is given that.
+    fn is_root_of_tree(&self, mount: &Mount) -> bool {
+        mount.is_root() && self.is_in_first(mount)
+    }
+
+    /// Whether a mount is in the namespace of the tree's root.
+    fn is_in_first(&self, mount: &Mount) -> bool {
+        self.namespaces.first().mounts.by_id(mount.id).is_some()
     }
 
     /// By what a restore is given a mount.
     fn external(&self, mount: &Mount) -> Option<Given> {
-        given(mount, self.ours.as_ref(), self.options).filter(|_| !mount.is_root())
+        if mount.is_root() {
+            return None;
+        }
+        let named = || external::named(mount, self.options);
+        let named = self.is_in_first(mount).then(named).flatten();
+        named.or_else(|| external::found(mount, self.ours.as_ref()?, &self.options.mounts))
+    }
+
+    /// Whether a mount is the root of the tree, or one that the restore is given.
+    pub fn is_from_outside(&self, mount: &Mount) -> bool {
+        self.is_root_of_tree(mount) || self.external(mount).is_some()
     }
 
     /// What the images call the file system of a mount.
@@ -76,9 +104,8 @@ impl<'m> Table<'m> {
 
     /// Whether a mount can be bound from the root mount, or from an external one.
     fn is_given(&self, mount: &Mount) -> bool {
-        self.mounts
-            .iter()
-            .any(|other| (other.is_root() || self.external(other).is_some()) && holds(other, mount))
+        self.mounts()
+            .any(|other| self.is_from_outside(other) && holds(other, mount))
     }
 
     /// Where a restore takes a mount from.
@@ -87,7 +114,7 @@ impl<'m> Table<'m> {
     ///
     /// Why it cannot.
     pub fn source(&self, mount: &Mount) -> Result<Source, Against> {
-        if mount.is_root() {
+        if self.is_root_of_tree(mount) {
             return Ok(Source::Root);
         }
         if let Some(given) = self.external(mount) {
@@ -97,75 +124,72 @@ impl<'m> Table<'m> {
             return Ok(Source::Bind);
         }
         if !mount.is_whole() {
-            let mut others = self.mounts.iter();
-            return match others.any(|other| other.is_whole() && other.same_file_system(mount)) {
+            return match self
+                .mounts()
+                .any(|other| other.is_whole() && other.same_file_system(mount))
+            {
                 true => Ok(Source::Bind),
                 false => Err((
                     "it is a part of a file system that the tree does not see as a whole",
-                    give(mount),
+                    self.give(mount),
                 )),
             };
         }
-        let contents = filesystem::contents(mount, &self.options.mounts)
-            .ok_or_else(|| ("the restore cannot mount this file system", give(mount)))?;
+        let contents = filesystem::contents(mount, &self.options.mounts).ok_or_else(|| {
+            (
+                "the restore cannot mount this file system",
+                self.give(mount),
+            )
+        })?;
         match self.rights.against(mount) {
-            Some(reason) => Err((reason, give(mount))),
+            Some(reason) => Err((reason, self.give(mount))),
             None => Ok(Source::New(contents)),
         }
     }
 
-    /// What is refused of the mounts of the tree of `root`.
-    pub fn refusals(&self, root: Pid) -> Vec<Refusal> {
+    /// What is refused of the mounts.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        let all = self.namespaces.iter();
+        all.flat_map(|namespace| self.refusals_of(namespace))
+            .collect()
+    }
+
+    fn refusals_of(&self, namespace: &'m Namespace) -> Vec<Refusal> {
         let mut refusals = Vec::new();
-        if self.mounts.iter().filter(|mount| mount.is_root()).count() != 1 {
+        let task = namespace.task;
+        if namespace
+            .mounts
+            .iter()
+            .filter(|mount| mount.is_root())
+            .count()
+            != 1
+        {
             refusals.push(Refusal {
                 what:
                     "in a mount namespace, with a root directory that is no mount or under another"
                         .into(),
-                place: Place::Task { pid: root },
+                place: Place::Task { pid: task },
                 reason: "the images have one mount as the root of all others".into(),
                 remedy: "enter the directory with pivot_root(2) instead of chroot(2)".into(),
             });
         }
-        for mount in self.saved() {
+        for mount in self.saved(namespace) {
             let against = self.source(mount).err();
-            let against = against.or_else(|| self.against_place(mount));
-            let against = against.or_else(|| self.against_group(mount));
-            let against = against.or_else(|| self.against_cover(mount));
-            refusals.extend(against.map(|(reason, remedy)| refuse(root, mount, reason, remedy)));
+            let against = against.or_else(|| against_place(mount, &namespace.mounts));
+            let against = against.or_else(|| sharing::against(mount, self));
+            let against = against.or_else(|| self.against_cover(mount, &namespace.mounts));
+            refusals.extend(against.map(|(reason, remedy)| refuse(task, mount, reason, remedy)));
         }
         refusals
     }
 
-    /// A mount whose options or place a restore would not give it.
-    fn against_place(&self, mount: &Mount) -> Option<Against> {
-        let unknown = |option: &&[u8]| super::image::flag(option).is_none();
-        let mut options = mount.options.split(|byte| *byte == b',');
-        if options.any(|option| unknown(&option)) {
-            return Some((
-                "the images have no place for one of its options",
-                "mount it with other options".into(),
-            ));
-        }
-        let twin = |other: &&Mount| {
-            (other.parent, &other.point) == (mount.parent, &mount.point) && other.id != mount.id
-        };
-        self.mounts.iter().any(|other| twin(&other)).then(|| {
-            (
-                "another mount has the same parent and mount point",
-                "unmount one of them".into(),
-            )
-        })
-    }
-
     /// A mount in a user namespace whose files would have to be read, and another hides.
-    fn against_cover(&self, mount: &Mount) -> Option<Against> {
+    fn against_cover(&self, mount: &Mount, mounts: &Mounts) -> Option<Against> {
         let read = matches!(
             self.source(mount),
             Ok(Source::New(Contents::Files | Contents::Empty))
         );
-        let hidden =
-            self.rights.are_limited() && read && super::clean::is_hidden(mount, self.mounts);
+        let hidden = self.rights.are_limited() && read && super::clean::is_hidden(mount, mounts);
         hidden.then(|| {
             (
                 "another mount lies over it, and a mount of a user namespace cannot be looked \
@@ -175,27 +199,42 @@ impl<'m> Table<'m> {
         })
     }
 
-    /// A mount that receives events from a group outside of the tree.
-    fn against_group(&self, mount: &Mount) -> Option<Against> {
-        let mut others = self.mounts.iter();
-        let found = mount.master == 0
-            || others.any(|other| {
-                let given = other.is_root() || self.external(other).is_some();
-                (other.id != mount.id && other.shared == mount.master)
-                    || (given && other.master == mount.master && holds(other, mount))
-            });
-        (!found).then(|| {
-            (
-                "it receives mount events from a group outside of the tree, which the restore \
-                 would not find",
-                "make it private: mount --make-private".to_owned(),
-            )
-        })
+    /// To provide a mount to the restore, as far as that can be.
+    fn give(&self, mount: &Mount) -> String {
+        match self.is_in_first(mount) {
+            true => give(mount),
+            false => {
+                "unmount it, or mount it in the namespace of the root of the tree, too, and let \
+                      the restore provide it there: --external mnt[...]:NAME"
+                    .into()
+            }
+        }
     }
 }
 
+/// A mount whose options or place a restore would not give it.
+fn against_place(mount: &Mount, mounts: &Mounts) -> Option<Against> {
+    let unknown = |option: &&[u8]| super::image::flag(option).is_none();
+    let mut options = mount.options.split(|byte| *byte == b',');
+    if options.any(|option| unknown(&option)) {
+        return Some((
+            "the images have no place for one of its options",
+            "mount it with other options".into(),
+        ));
+    }
+    let twin = |other: &&Mount| {
+        (other.parent, &other.point) == (mount.parent, &mount.point) && other.id != mount.id
+    };
+    mounts.iter().any(|other| twin(&other)).then(|| {
+        (
+            "another mount has the same parent and mount point",
+            "unmount one of them".into(),
+        )
+    })
+}
+
 /// Whether what `inner` mounts is within what `outer` mounts.
-fn holds(outer: &Mount, inner: &Mount) -> bool {
+pub fn holds(outer: &Mount, inner: &Mount) -> bool {
     outer.same_file_system(inner) && super::mountinfo::is_below(&inner.root, &outer.root)
 }
 
@@ -230,66 +269,4 @@ pub fn refuse(pid: Pid, mount: &Mount, reason: &str, remedy: String) -> Refusal 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::External;
-
-    fn mounts(lines: &[&str]) -> Mounts {
-        Mounts::parse(lines.iter().map(|line| line.as_bytes())).unwrap()
-    }
-
-    fn reasons(lines: &[&str], options: &Options) -> Vec<String> {
-        let mounts = mounts(lines);
-        let refusals = Table::new(&mounts, options)
-            .unwrap()
-            .refusals(Pid::new(1).unwrap());
-        refusals.into_iter().map(|refusal| refusal.what).collect()
-    }
-
-    const ROOT: &str = "10 1 8:1 /box / rw,relatime - ext4 /dev/a rw";
-    const TMP: &str = "11 10 0:9 / /tmp rw,relatime - tmpfs none rw";
-
-    #[test]
-    fn what_a_restore_can_mount_is_not_refused() {
-        let lines = [
-            ROOT,
-            TMP,
-            "12 10 0:9 /a /b rw,relatime - tmpfs none rw",
-            "13 10 8:1 /box/etc /c ro - ext4 /dev/a rw",
-            "14 10 0:5 / /proc rw,nosuid,nodev,noexec - proc proc rw",
-        ];
-        assert_eq!(reasons(&lines, &Options::default()), [""; 0]);
-    }
-
-    #[test]
-    fn what_it_cannot_is_named() {
-        let lines = [
-            ROOT,
-            "11 10 8:1 /other /data rw - ext4 /dev/a rw",
-            "12 10 8:2 / /disk rw - ext4 /dev/b rw",
-            "13 10 0:9 / /tmp rw master:3 - tmpfs none rw",
-            "14 10 0:10 / /run rw,idmapped - tmpfs none rw",
-        ];
-        let expected = [
-            "in a mount namespace with ext4 on /data",
-            "in a mount namespace with ext4 on /disk",
-            "in a mount namespace with tmpfs on /tmp",
-            "in a mount namespace with tmpfs on /run",
-        ];
-        assert_eq!(reasons(&lines, &Options::default()), expected);
-        let given = ["/data", "/disk"].map(|point| External::Mount {
-            point: point.into(),
-            name: "x".into(),
-        });
-        let options = Options {
-            external: given.into(),
-            ..Options::default()
-        };
-        assert_eq!(reasons(&lines, &options), expected[2..]);
-    }
-
-    #[test]
-    fn a_root_that_is_no_mount_is_refused() {
-        assert_eq!(reasons(&[TMP], &Options::default()).len(), 1);
-    }
-}
+mod tests;

@@ -230,9 +230,10 @@ fn write_stream(entry: &InetSkEntry, stream: &tcp::Stream, images: &Images<'_>) 
 
 fn dump_unix(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
     if !dump.writes() {
-        return unix::check(file, &mut dump.sockets, &dump.root);
+        return unix::check(file, &mut dump.sockets, &dump.namespaces);
     }
-    let (entry, packets) = unix::dump(file, id, &mut dump.sockets, (&dump.root, &dump.users))?;
+    let (entry, packets) =
+        unix::dump(file, id, &mut dump.sockets, (&dump.namespaces, &dump.users))?;
     for packet in packets {
         dump_packet_of(file, id, packet, dump)?;
     }

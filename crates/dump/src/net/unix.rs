@@ -12,7 +12,7 @@ use super::tcp::State;
 use super::{Sockets, opts};
 use crate::Result;
 use crate::files::OpenFile;
-use crate::mnt::Root;
+use crate::mnt::Namespaces;
 use crate::userns::Users;
 
 mod name;
@@ -32,7 +32,7 @@ pub fn dump(
     file: &OpenFile,
     id: u32,
     sockets: &mut Sockets<'_>,
-    (root, users): (&Root, &Users),
+    (namespaces, users): (&Namespaces, &Users),
 ) -> Result<(UnixSkEntry, Vec<Packet>)> {
     let inode = file.stat.ino as u32;
     let Some(socket) = sockets.tables.unix()?.get(&inode).cloned() else {
@@ -46,7 +46,7 @@ pub fn dump(
             sockets.policy.accept_loss,
         )?;
     }
-    let name = name::resolve(file, &socket.name, root)?;
+    let name = name::resolve(file, &socket.name, namespaces)?;
     let file_perms = name.as_ref().map(|name| permissions(file, name, users));
     let packets = match queue(file, &socket)? {
         Some(queue) => queue.read(file, &mut sockets.connections.changes)?,
@@ -81,7 +81,7 @@ pub fn dump(
         shutdown: shutdown(socket.shutdown),
         mnt_id: name
             .as_ref()
-            .and_then(|name| root.mount_for_image(name.mnt_id))
+            .and_then(|name| namespaces.mount_for_image(name.mnt_id))
             .map(|id| id as i32),
         file_perms: file_perms.transpose()?,
         deleted: name
@@ -109,14 +109,14 @@ fn permissions(file: &OpenFile, name: &Name, users: &Users) -> Result<FilePermsE
 
 /// Refuses what can never be dumped. The tree still runs: a socket that is not
 /// in the table was made after that was read.
-pub fn check(file: &OpenFile, sockets: &mut Sockets<'_>, root: &Root) -> Result<()> {
+pub fn check(file: &OpenFile, sockets: &mut Sockets<'_>, namespaces: &Namespaces) -> Result<()> {
     let inode = file.stat.ino as u32;
     let table = sockets.tables.unix()?;
     let Some(socket) = table.get(&inode) else {
         return Ok(());
     };
     supported(file, socket)?;
-    name::check(file, &socket.name, root)?;
+    name::check(file, &socket.name, namespaces)?;
     sockets.unread |= socket.receive_queue > 0;
     // Connections that wait to be accepted come and go.
     if socket.peer == 0 || !table.contains_key(&socket.peer) {

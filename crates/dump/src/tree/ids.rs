@@ -55,7 +55,7 @@ pub struct Ids {
     registers: [Register; 4],
     own: TaskKobjIdsEntry,
     namespaces: Namespaces,
-    /// Those of the first task: all others must be in the same.
+    /// Those of the first task.
     of_tree: Option<Namespaces>,
 }
 
@@ -97,7 +97,7 @@ impl Ids {
     pub fn of(&mut self, pid: Pid) -> Result<TaskKobjIdsEntry> {
         let namespaces = Namespaces::of(pid)?;
         let of_tree = self.of_tree.get_or_insert(namespaces);
-        if let Some(kind) = namespaces.differences(of_tree).first() {
+        if let Some(kind) = of_tree.foreign(&self.namespaces, &namespaces).first() {
             return Err(elsewhere(pid, kind).into());
         }
         let (ids, owners) = self.all(pid, namespaces)?;
@@ -134,17 +134,29 @@ impl Ids {
             sighand_id: sighand.0,
             ..Default::default()
         };
-        namespaces.fill(&self.namespaces, &mut ids);
+        let of_tree = self.of_tree.unwrap_or(namespaces);
+        of_tree.fill(&self.namespaces, &namespaces, &mut ids);
         Ok((ids, found.map(|(_, owner)| owner)))
     }
 }
 
-fn elsewhere(pid: Pid, kind: &str) -> Refusal {
+/// The refusal of a task in another namespace than the root of the tree, which may not be.
+pub fn elsewhere(pid: Pid, kind: &str) -> Refusal {
+    let remedy = match kind {
+        "mnt" => {
+            "start the whole tree in a mount namespace (unshare --mount), or dump the trees of the \
+             two namespaces each by its own"
+        }
+        _ => "dump the trees of the two namespaces each by its own",
+    };
     Refusal {
         what: format!("in another {kind} namespace than the root of the tree"),
         place: Place::Task { pid },
-        reason: "a tree is dumped whose tasks are all in the same".into(),
-        remedy: "end the task before the dump".into(),
+        reason:
+            "the restore makes such a namespace only for the root, and of mount namespaces more \
+                 only where the root has one of its own"
+                .into(),
+        remedy: remedy.into(),
     }
 }
 

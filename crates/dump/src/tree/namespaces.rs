@@ -13,6 +13,17 @@ use crate::{Error, Result, proc};
 /// The kinds of namespaces, in the order in which CRIU counts them.
 pub const KINDS: [&str; 8] = ["pid", "net", "ipc", "uts", "time", "mnt", "user", "cgroup"];
 
+/// The kinds of which a tree may have several, if its root is not in ours: the restore makes them
+/// all.
+const SEVERAL: [&str; 1] = ["mnt"];
+
+/// The inode of the first namespace that is made on a system, `PROC_DYNAMIC_FIRST` (fs/proc/generic.c);
+/// those of its first tasks are just below.
+const FIRST_INODE: u32 = 0xf000_0000;
+
+/// The id of that in the images, beyond those of our namespaces and of a tree's root.
+const OTHERS: u32 = 32;
+
 /// The namespaces of one task: an inode number for each of [`KINDS`], `None`
 /// where the kernel has none of the kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,22 +62,37 @@ impl Namespaces {
             .collect()
     }
 
-    /// The id that [`Namespaces::fill`] gives the namespace of a kind, if `inode` is that of this
-    /// task's.
+    /// The id of the namespace of a kind, if `inode` is that of this task, the root of a tree.
     pub fn id_of(&self, own: &Self, kind: &str, inode: u64) -> Option<u32> {
-        let place = KINDS.iter().position(|known| *known == kind)?;
-        if self.0[place] != Some(inode) {
-            return None;
-        }
-        match own.0[place] == Some(inode) {
-            true => Some(place as u32 + 1),
-            false => Some(tree_id(kind)),
+        let place = place_of(kind)?;
+        (self.0[place] == Some(inode)).then(|| self.id(own, place, inode))
+    }
+
+    /// The kinds in which a task must not differ from this one, the root of its tree, but does.
+    pub fn foreign(&self, own: &Self, task: &Self) -> Vec<&'static str> {
+        let (of_tree, of_task) = (self.differences(own), task.differences(own));
+        let may_differ = |kind: &str| {
+            SEVERAL.contains(&kind) && of_tree.contains(&kind) && of_task.contains(&kind)
+        };
+        let mut kinds = task.differences(self);
+        kinds.retain(|kind| !may_differ(kind));
+        kinds
+    }
+
+    /// The id of a namespace in the tree of this task, the root: the place in [`KINDS`] for ours, the
+    /// numbers behind for those of the root, and any others for the rest.
+    fn id(&self, own: &Self, place: usize, inode: u64) -> u32 {
+        match Some(inode) {
+            inode if own.0[place] == inode => place as u32 + 1,
+            inode if self.0[place] == inode => (place + 1 + KINDS.len()) as u32,
+            _ => (inode as u32)
+                .wrapping_sub(FIRST_INODE)
+                .wrapping_add(OTHERS),
         }
     }
 
-    /// Puts the ids of the namespaces into a task's ids: the place in [`KINDS`]
-    /// for ours, the numbers behind for those of the tree.
-    pub fn fill(&self, own: &Self, ids: &mut TaskKobjIdsEntry) {
+    /// Puts the ids of a task's namespaces, in the tree of this one, the root, into its ids.
+    pub fn fill(&self, own: &Self, task: &Self, ids: &mut TaskKobjIdsEntry) {
         let fields = [
             &mut ids.pid_ns_id,
             &mut ids.net_ns_id,
@@ -77,22 +103,60 @@ impl Namespaces {
             &mut ids.user_ns_id,
             &mut ids.cgroup_ns_id,
         ];
-        let inodes = self.0.iter().zip(&own.0);
-        for ((field, (inode, ours)), id) in fields.into_iter().zip(inodes).zip(1..) {
-            let id = if inode == ours {
-                id
-            } else {
-                id + KINDS.len() as u32
-            };
-            *field = inode.map(|_| id);
+        for (place, (field, inode)) in fields.into_iter().zip(task.0).enumerate() {
+            *field = inode.map(|inode| self.id(own, place, inode));
         }
     }
 }
 
 /// The id of the tree's namespace of a kind of which we have another one.
 pub fn tree_id(kind: &str) -> u32 {
-    let place = KINDS.iter().take_while(|other| **other != kind).count();
+    let place = place_of(kind).expect("one of the kinds");
     (place + 1 + KINDS.len()) as u32
+}
+
+fn place_of(kind: &str) -> Option<usize> {
+    KINDS.iter().position(|known| *known == kind)
+}
+
+/// The ids of the namespaces of a tree.
+#[derive(Debug)]
+pub struct IdsOfTree {
+    own: Namespaces,
+    root: Namespaces,
+}
+
+impl IdsOfTree {
+    /// Of the tree of `root`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Namespaces::of`].
+    pub fn of(root: Pid) -> Result<Self> {
+        Ok(Self {
+            own: Namespaces::own()?,
+            root: Namespaces::of(root)?,
+        })
+    }
+
+    /// That of a task's namespace of a kind; `None` where the kernel has no such kind.
+    ///
+    /// # Errors
+    ///
+    /// As [`Namespaces::of`].
+    pub fn of_task(&self, task: Pid, kind: &str) -> Result<Option<u32>> {
+        Ok(inode_of(task, kind)?.and_then(|inode| self.of_inode(kind, inode)))
+    }
+
+    /// Whether the root of the tree lives in a namespace of a kind.
+    pub fn is_of_root(&self, kind: &str, inode: u64) -> bool {
+        place_of(kind).is_some_and(|place| self.root.0[place] == Some(inode))
+    }
+
+    /// That of a namespace of a kind.
+    pub fn of_inode(&self, kind: &str, inode: u64) -> Option<u32> {
+        Some(self.root.id(&self.own, place_of(kind)?, inode))
+    }
 }
 
 /// Whether a task lives in another namespace of a kind than we do.
@@ -160,7 +224,7 @@ mod tests {
         let own = Namespaces::own().unwrap();
         assert_eq!(own.differences(&own), [""; 0]);
         let mut ids = TaskKobjIdsEntry::default();
-        own.fill(&own, &mut ids);
+        own.fill(&own, &own, &mut ids);
         assert_eq!((ids.pid_ns_id, ids.mnt_ns_id), (Some(1), Some(6)));
     }
 
@@ -171,11 +235,32 @@ mod tests {
         other.0[1] = Some(1);
         assert_eq!(own.differences(&other), ["net"]);
         let mut ids = TaskKobjIdsEntry::default();
-        other.fill(&own, &mut ids);
+        other.fill(&own, &other, &mut ids);
         assert_eq!((ids.net_ns_id, ids.ipc_ns_id), (Some(10), Some(3)));
         assert_eq!(other.id_of(&own, "net", 1), ids.net_ns_id);
         let ipc = own.0[2].unwrap();
         assert_eq!(other.id_of(&own, "ipc", ipc), ids.ipc_ns_id);
         assert_eq!(other.id_of(&own, "net", ipc), None);
+    }
+
+    #[test]
+    fn a_tree_may_have_several_of_some_kinds() {
+        let of = |mnt, net| {
+            let mut inodes = [Some(1); KINDS.len()];
+            (inodes[1], inodes[5]) = (Some(net), Some(mnt));
+            Namespaces(inodes)
+        };
+        let (own, root) = (of(1, 1), of(0xf000_0003, 1));
+        let other = of(0xf000_0005, 1);
+        assert_eq!(root.foreign(&own, &other), [""; 0]);
+        assert_eq!(root.foreign(&own, &of(1, 1)), ["mnt"]);
+        assert_eq!(root.foreign(&own, &of(0xf000_0005, 2)), ["net"]);
+        assert_eq!(own.foreign(&own, &other), ["mnt"]);
+        let id = |task: &Namespaces| {
+            let mut ids = TaskKobjIdsEntry::default();
+            root.fill(&own, task, &mut ids);
+            ids.mnt_ns_id
+        };
+        assert_eq!([id(&own), id(&root), id(&other)], [6, 14, 37].map(Some));
     }
 }

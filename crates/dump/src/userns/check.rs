@@ -139,7 +139,7 @@ fn is_child_of_ours(pid: Pid) -> Result<bool> {
 }
 
 /// Whether a task's namespace of a kind belongs to its user namespace.
-fn is_owned(pid: Pid, kind: &str) -> Result<bool> {
+pub fn is_owned(pid: Pid, kind: &str) -> Result<bool> {
     let namespace = open(pid, kind)?;
     match namespace::owner(namespace.as_fd()) {
         Ok(owner) => is_same(File::from(owner), open(pid, "user")?),

@@ -109,11 +109,11 @@ pub fn dump_and_then(
     let dir = TempDir::new().unwrap();
     let set = ImageSet::new(ImagesDir::create(dir.path(), Existing::Refuse).unwrap());
     let pids: Vec<_> = victims.iter().map(|victim| victim.pid()).collect();
-    let mut files = FilesDump::new(Images::of(&set), pids[0], options)?;
     let (ids, users) = (
         commensal_dump::pidns::Pids::OURS,
         commensal_dump::userns::Users::OURS,
     );
+    let mut files = FilesDump::new(Images::of(&set), (&pids, ids.clone()), options)?;
     files.begin(pids.clone(), ids, users);
     for (n, pid) in pids.iter().enumerate() {
         let task = PidFd::open(*pid).unwrap();

@@ -53,6 +53,8 @@ struct Terminal {
     packet_mode: bool,
     /// Where it was seen first.
     place: Place,
+    /// The mount that it was opened on there.
+    mount: u64,
     pid: Pid,
     /// Of a pty that is written, to look for what is unread in it.
     fd: Option<OwnedFd>,
@@ -69,9 +71,10 @@ impl<'s> Terminals<'s> {
         })
     }
 
-    /// Whether the master of a pty was written.
-    pub fn has_master(&self, index: u32) -> bool {
-        self.seen.contains_key(&Driver::Master.id(index))
+    /// The mount that the master of a pty was opened on, if that was written.
+    pub fn mount_of_master(&self, index: u32) -> Option<u64> {
+        let master = self.seen.get(&Driver::Master.id(index));
+        master.map(|master| master.mount)
     }
 
     /// Completes the image; what is unread stays to be read.
@@ -150,6 +153,7 @@ fn dump_terminal(
             && entry.termios.as_ref().is_some_and(info::turns_newlines),
         packet_mode: entry.packet_mode,
         place: file.place.clone(),
+        mount: file.stat.mnt_id,
         pid: file.at.pid,
         fd,
     };

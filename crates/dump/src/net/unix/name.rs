@@ -6,7 +6,7 @@ use rustix::fs::AtFlags;
 
 use super::bound_file;
 use crate::files::{OpenFile, Stat};
-use crate::mnt::{Root, is_shut_in};
+use crate::mnt::{Namespaces, Root, is_shut_in};
 use crate::userns::Owner;
 use crate::{Result, proc};
 
@@ -29,20 +29,21 @@ pub struct Name {
 }
 
 /// Finds the file behind an address; `None` for an abstract one or none.
-pub fn resolve(file: &OpenFile, sun_path: &[u8], root: &Root) -> Result<Option<Name>> {
+pub fn resolve(file: &OpenFile, sun_path: &[u8], namespaces: &Namespaces) -> Result<Option<Name>> {
     if sun_path.first().is_none_or(|first| *first == 0) {
         return Ok(None);
     }
     let bound = bound_file(file)?;
     let failed = |call| move |errno| file.error(call, errno);
     let stat = Stat::of(bound.as_fd()).map_err(failed("statx"))?;
+    let root = namespaces.root_of(stat.mnt_id);
     let link = format!("/proc/self/fd/{}", bound.as_fd().as_raw_fd());
     let link = rustix::fs::readlink(link, Vec::new()).map_err(failed("readlink"))?;
     let (path, deleted) = strip_deleted(link.as_bytes(), &stat, root);
     let name = until_nul(sun_path);
     let dir = match name {
         [b'/', ..] => {
-            check(file, sun_path, root)?;
+            check(file, sun_path, namespaces)?;
             None
         }
         _ => Some(match directory(path, name) {
@@ -65,14 +66,14 @@ pub fn resolve(file: &OpenFile, sun_path: &[u8], root: &Root) -> Result<Option<N
 /// # Errors
 ///
 /// The refusal; where the file is not told.
-pub fn check(file: &OpenFile, sun_path: &[u8], root: &Root) -> Result<()> {
+pub fn check(file: &OpenFile, sun_path: &[u8], namespaces: &Namespaces) -> Result<()> {
     if sun_path.first() != Some(&b'/') || !is_shut_in(file.at.pid)? {
         return Ok(());
     }
     let bound = bound_file(file)?;
     let stat = Stat::of(bound.as_fd()).map_err(|errno| file.error("statx", errno))?;
     let name = until_nul(sun_path);
-    if leads_to(name, &stat, root) {
+    if leads_to(name, &stat, namespaces.root_of(stat.mnt_id)) {
         return Ok(());
     }
     Err(file.refuse(
