@@ -1,10 +1,12 @@
 //! What a dump says about itself, and who may read it.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
 use commensal_tests::harness::{Dumper, Program, Target, Then, process, wait_for};
-use commensal_tests::judge_or_skip;
+use commensal_tests::{judge_or_skip, machine_or_skip};
 
 #[test]
 fn the_figures_are_true() {
@@ -82,6 +84,39 @@ fn unread_data_of_a_terminal_is_told() {
         .run(target.pid(), &images, Then::Kill, &[])
         .expect("a dump");
     assert_eq!(dump.summary["unread_terminals"], 0);
+}
+
+/// Who does not listen to what a dump says does not keep the tree from running.
+#[test]
+fn a_log_that_nobody_reads_does_not_hold_the_tree() {
+    let target = Target::spawn(&Program::victim("victim-terminal"));
+    let mut before = Dumper::Commensal.command(target.pid(), &target.images_dir("a"), Then::Resume);
+    let before = before.output().expect("the dumper starts").stderr;
+    let lines = before.iter().filter(|byte| **byte == b'\n').count();
+    machine_or_skip!(lines == 1, "a dump here says something before the freeze");
+    let images = target.images_dir("images");
+    let (mut log, full) = std::io::pipe().expect("a pipe");
+    let size = rustix::pipe::fcntl_getpipe_size(&full).expect("a pipe has a size");
+    (&full)
+        .write_all(&vec![b'.'; size])
+        .expect("as much as it takes");
+    let mut command = Dumper::Commensal.command(target.pid(), &images, Then::Resume);
+    let dump = command.stdout(Stdio::null()).stderr(full).spawn();
+    // With our end of the log.
+    drop(command);
+    let mut dump = dump.expect("the dumper starts");
+    wait_for("the dump", || {
+        images.join("inventory.img").exists().then_some(())
+    });
+    target.wait_rounds(2);
+    assert!(
+        dump.try_wait().expect("a child of ours").is_none(),
+        "it has something to say"
+    );
+    let mut said = String::new();
+    log.read_to_string(&mut said).expect("text");
+    assert!(said.contains("17 unread bytes"), "{said}");
+    assert!(dump.wait().expect("a child of ours").success());
 }
 
 #[test]

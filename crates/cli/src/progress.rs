@@ -2,6 +2,8 @@
 
 use std::io::{IsTerminal, stderr};
 use std::sync::OnceLock;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
 
 use commensal_dump::Hooks;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -12,24 +14,50 @@ const WORTH_A_BAR: u64 = 1 << 28;
 /// Shows how far the copying of pages is.
 #[derive(Default)]
 pub struct Progress {
-    bar: OnceLock<ProgressBar>,
+    bar: OnceLock<Option<Bar>>,
 }
 
 impl Hooks for Progress {
     fn pages(&self, done: u64, total: u64) {
-        let bar = self.bar.get_or_init(|| new_bar(total));
-        bar.set_position(done);
-        if done >= total {
-            bar.finish_and_clear();
+        if let Some(bar) = self.bar.get_or_init(|| Bar::new(total)) {
+            // One that cannot be drawn now is late already.
+            let _ = bar.done.as_ref().map(|bar| bar.try_send(done));
         }
     }
 }
 
-fn new_bar(total: u64) -> ProgressBar {
-    if total < WORTH_A_BAR || !stderr().is_terminal() {
-        return ProgressBar::hidden();
+/// What is drawn by a thread of its own: a terminal that is held (Ctrl-S) must not hold the tree.
+struct Bar {
+    done: Option<SyncSender<u64>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Bar {
+    fn new(total: u64) -> Option<Self> {
+        if total < WORTH_A_BAR || !stderr().is_terminal() {
+            return None;
+        }
+        let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec}")
+            .expect("the template is well-formed");
+        let (done, drawn) = sync_channel(1);
+        let thread = thread::spawn(move || {
+            let bar = ProgressBar::new(total).with_style(style);
+            for done in drawn {
+                bar.set_position(done);
+            }
+            bar.finish_and_clear();
+        });
+        Some(Self {
+            done: Some(done),
+            thread: Some(thread),
+        })
     }
-    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec}")
-        .expect("the template is well-formed");
-    ProgressBar::new(total).with_style(style)
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        drop(self.done.take());
+        let cleared = self.thread.take().map(JoinHandle::join);
+        drop(cleared);
+    }
 }

@@ -81,8 +81,6 @@ pub struct Collected<'s> {
     pub links: Links,
     /// The tun and tap interfaces that tasks of the tree have open.
     pub tun_devices: TunDevices,
-    /// What the restore should be given; to be told when the tree runs again.
-    pub advice: Vec<String>,
 }
 
 impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
@@ -258,7 +256,6 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             unread: Some(files.unread_data),
             links: files.links,
             tun_devices: files.tun_devices,
-            advice: files.advice,
         };
         Ok((collected, files.connections))
     }

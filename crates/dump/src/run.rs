@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use commensal_images::stream::{Compression, ImageStream};
 use commensal_images::{Image, ImageSet, ImageSink};
+use commensal_seized::Silence;
 use commensal_sys::Pid;
 
 use crate::collect::{Collected, Collector, Copier, Memory};
@@ -143,6 +144,8 @@ fn run_here<S: ImageSink>(
     let looked_at = options.freeze_cgroup.is_none();
     let candidates = tree::candidates(collector.tasks().filter(|_| looked_at))?;
     let memory = Memory::new(prepared, &pages);
+    // Who is told something may keep us waiting.
+    let _silence = Silence::of_thread().keep();
     let _punctual = Punctual::start();
     let still = thread::scope(|scope| {
         let copier = Copier::start(scope, memory);
@@ -179,7 +182,6 @@ fn run_here<S: ImageSink>(
         mut figures,
         unread,
         links,
-        advice,
         ..
     } = collected;
     let inventory = || inventory::inventory(options, &own_ids, own_cgroups, &run_id);
@@ -230,9 +232,6 @@ fn run_here<S: ImageSink>(
         stage: "post-dump",
         source,
     })?;
-    for advice in advice {
-        tracing::warn!("{advice}");
-    }
     gone?;
     drop(trackers);
     let summary = Summary {

@@ -5,6 +5,7 @@ use std::cell::Cell;
 
 use crate::net::namespace::Network;
 use crate::{Error, HookError, Hooks, Result};
+use commensal_seized::later;
 
 /// The hooks of one dump. Dropping it unlocks a network that a hook locked.
 pub struct Stages<'a> {
@@ -49,7 +50,7 @@ impl<'a> Stages<'a> {
             && resumes
             && let Err(error) = self.outside(|| self.hooks.network_unlock())
         {
-            tracing::error!(%error, "the network could not be unlocked");
+            later(move || tracing::error!(%error, "the network could not be unlocked"));
         }
     }
 

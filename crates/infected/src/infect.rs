@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use commensal_abi::{CALLS, EXCHANGE_LEN};
 use commensal_blob::{DAEMON_ENTRY, TEXT_LEN};
+use commensal_seized::later;
 use commensal_seized::{Failed, Injection, LeaveSlot, Pid, Registers, Seized, Tid};
 use commensal_sys::RemoteRange;
 use commensal_sys::pidfd::PidFd;
@@ -102,7 +103,8 @@ impl Drop for Infected {
             && let Err(failed) = parasite.cure()
             && !failed.error.is_gone()
         {
-            tracing::warn!(error = %failed.error, "the parasite leaves by itself");
+            let error = failed.error;
+            later(move || tracing::warn!(%error, "the parasite leaves by itself"));
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use commensal_abi::{PosixTimer, TaskInfo, ThreadInfo};
+use commensal_seized::later;
 use commensal_seized::{Failed, Seized};
 
 use crate::infect::Parasite;
@@ -93,7 +94,7 @@ impl Drop for Serving {
     fn drop(&mut self) {
         if let Some(mut parasite) = self.parasite.take() {
             if let Err(error) = parasite.halt() {
-                tracing::warn!(%error, "the parasite did not stop as it should");
+                later(move || tracing::warn!(%error, "the parasite did not stop as it should"));
             }
             drop(Infected::from_parasite(parasite));
         }

@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::fs;
 use std::time::Instant;
 
+use crate::later;
 use commensal_sys::ptrace::{self, Options};
 use commensal_sys::wait::{Backoff, Stop, try_wait};
 use commensal_sys::{Errno, Pid, Tid};
@@ -181,7 +182,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if let Err(error) = self.release() {
-            tracing::warn!(%error, "a thread is let go when this thread ends");
+            later(move || tracing::warn!(%error, "a thread is let go when this thread ends"));
         }
     }
 }

@@ -17,7 +17,8 @@
 //! - `scratch`: where those frames are kept;
 //! - `injection`: running system calls in a thread;
 //! - `descriptor`: a descriptor that the task opens for us, and keeps not;
-//! - `maps`: the mappings, as far as the above need them.
+//! - `maps`: the mappings, as far as the above need them;
+//! - `silence`: what there is to say while tasks stand still.
 #![forbid(unsafe_code)]
 
 mod asked;
@@ -36,6 +37,7 @@ mod scratch;
 mod seccomp;
 mod seize;
 mod sigframe;
+mod silence;
 mod status;
 mod thread;
 
@@ -48,4 +50,5 @@ pub use failed::Failed;
 pub use injection::{Injection, Landed, LeaveSlot};
 pub use maps::Maps;
 pub use seize::{STOP_TIMEOUT, Seized};
+pub use silence::{Keeping, Silence, later};
 pub use thread::Thread;

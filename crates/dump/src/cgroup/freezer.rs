@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use commensal_seized::later;
 use commensal_sys::caretaker::Caretaker;
 use commensal_sys::{Error as SysError, Pid};
 
@@ -248,7 +249,7 @@ impl Drop for Freezer {
         }
         match self.write(self.was_frozen) {
             Ok(()) => self.dismiss_caretaker(),
-            Err(error) => tracing::error!(%error, "the caretaker tries again"),
+            Err(error) => later(move || tracing::error!(%error, "the caretaker tries again")),
         }
     }
 }

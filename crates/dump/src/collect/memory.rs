@@ -8,6 +8,7 @@ use std::thread::{Scope, ScopedJoinHandle, scope};
 use std::time::{Duration, Instant};
 
 use commensal_images::ImageSink;
+use commensal_seized::Silence;
 use commensal_sys::{Pid, RemoteRange};
 
 use crate::mm::{Mappings, PageStats, PageWriter, StackCopy, TaskPages, Tracker};
@@ -139,8 +140,10 @@ impl<'scope> Copier<'scope> {
         let (asked, tasks) = channel();
         let (sender, told) = channel();
         let running = Arc::new(Barrier::new(2));
+        let silence = Silence::of_thread();
         let started = Arc::clone(&running);
         let thread = scope.spawn(move || {
+            let _keeping = silence.keep();
             started.wait();
             for task in tasks {
                 let copied = memory.task(task, &|| drop(sender.send(Ok(Told::MayEnter))));

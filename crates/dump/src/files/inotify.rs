@@ -1,6 +1,7 @@
 //! inotify(7): watches on paths.
 
 use commensal_images::messages::{FdTypes, InotifyFileEntry, InotifyWdEntry};
+use commensal_seized::later;
 
 use super::fdinfo::{FdInfo, hex_word};
 use super::handle::Watched;
@@ -58,10 +59,10 @@ pub fn warn_of_events(file: &OpenFile, dump: &FilesDump<'_>) -> Result<()> {
     }
     let waiting = file.ask("FIONREAD", |fd| rustix::io::ioctl_fionread(fd))?;
     if waiting > 0 {
-        tracing::warn!(
-            "{}: {waiting} bytes of unread events are lost in the restore",
-            file.place
-        );
+        let place = file.place.clone();
+        later(move || {
+            tracing::warn!("{place}: {waiting} bytes of unread events are lost in the restore")
+        });
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use commensal_images::messages::{FdTypes, RegFileEntry, RemapType};
+use commensal_seized::later;
 use commensal_sys::Errno;
 use rustix::fs::{AtFlags, CWD, OFlags, linkat, unlinkat};
 
@@ -54,7 +55,10 @@ impl Drop for Links {
         for Made { directory, path } in &self.made {
             let (directory, name) = at(directory.as_ref(), path);
             if let Err(error) = unlinkat(directory, name, AtFlags::empty()) {
-                tracing::warn!("the link {path:?}, made for the restore, stays: {error}");
+                let path = path.clone();
+                later(move || {
+                    tracing::warn!("the link {path:?}, made for the restore, stays: {error}")
+                });
             }
         }
     }

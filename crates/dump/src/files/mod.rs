@@ -138,8 +138,6 @@ pub struct Finished<'s> {
     pub connections: Connections,
     /// The tun and tap interfaces that tasks of the tree have open.
     pub tun_devices: TunDevices,
-    /// What the restore should be given.
-    pub advice: Vec<String>,
 }
 
 impl<'s> FilesDump<'s> {
@@ -274,7 +272,7 @@ impl<'s> FilesDump<'s> {
         crate::net::finish(&mut self)?;
         epoll::finish(&mut self)?;
         tty::verify(&self)?;
-        let advice = pipe::outside_ends(&self);
+        pipe::tell_outside_ends(&self);
         self.files.finish()?;
         self.pipes.finish()?;
         self.locks.finish()?;
@@ -285,7 +283,6 @@ impl<'s> FilesDump<'s> {
             unread_data: self.terminals.finish()?,
             connections: self.sockets.finish()?,
             tun_devices: self.tun_devices,
-            advice,
         })
     }
 

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use commensal_images::messages::FownEntry;
+use commensal_seized::later;
 use commensal_sys::kcmp::TaskFd;
 use commensal_sys::pidfd::PidFd;
 use commensal_sys::task_iter::FileRecord;
@@ -211,7 +212,8 @@ impl OpenFile {
     ) -> Result<()> {
         let (what, reason) = (what.into(), reason.into());
         if accepted {
-            tracing::warn!("{}: {what}: {reason}", self.place);
+            let place = self.place.clone();
+            later(move || tracing::warn!("{place}: {what}: {reason}"));
             return Ok(());
         }
         let remedy = "close it before the dump, or accept the loss: --accept-loss";

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use commensal_images::messages::{FdTypes, PipeDataEntry, PipeEntry};
 use commensal_images::{EntryWriter, Image};
+use commensal_seized::later;
 use commensal_sys::Errno;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
@@ -172,18 +173,22 @@ fn note_ends(file: &OpenFile, dump: &mut FilesDump<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Which pipes lead out of the tree. They are dumped as CRIU does: the restore makes a pipe
+/// Tells which pipes lead out of the tree. They are dumped as CRIU does: the restore makes a pipe
 /// with the ends of the tree alone, unless it is given the other one (`--inherit-fd`).
-pub fn outside_ends(dump: &FilesDump<'_>) -> Vec<String> {
+pub fn tell_outside_ends(dump: &FilesDump<'_>) {
+    if !dump.writes() {
+        return;
+    }
     let ends = dump.pipes.ends.iter();
     let outside = ends
         .filter(|(_, ends)| ends.other_end_open && !(ends.readers_in_tree && ends.writers_in_tree));
-    let advice = outside.map(|(ino, ends)| {
-        format!(
-            "{} is a pipe whose other end is outside of the tree: give the restore \
-             --inherit-fd fd[N]:pipe:[{ino}] to connect it",
-            ends.place
-        )
-    });
-    advice.collect()
+    for (&ino, ends) in outside {
+        let place = ends.place.clone();
+        later(move || {
+            tracing::warn!(
+                "{place} is a pipe whose other end is outside of the tree: give the restore \
+                 --inherit-fd fd[N]:pipe:[{ino}] to connect it"
+            )
+        });
+    }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use commensal_images::messages::{RemapFilePathEntry, RemapType};
 use commensal_images::{EntryWriter, Image};
+use commensal_seized::later;
 use commensal_sys::{Errno, Pid};
 use rustix::fs::{AtFlags, FileType};
 
@@ -186,11 +187,13 @@ fn proc_entry(
             dump.remaps.write(id, pid as u32, RemapType::Procfs)?;
         }
     } else if dump.writes() && !in_tree {
-        tracing::warn!(
-            "{} is open on {}, of a task outside of the tree: the restore opens whatever task has that pid then",
-            file.place,
-            quoted(&name)
-        );
+        let (place, name) = (file.place.clone(), quoted(&name));
+        later(move || {
+            tracing::warn!(
+                "{place} is open on {name}, of a task outside of the tree: the restore opens \
+                 whatever task has that pid then"
+            )
+        });
     }
     Ok(name)
 }

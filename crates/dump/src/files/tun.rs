@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use commensal_images::messages::{FdTypes, TunfileEntry};
+use commensal_seized::later;
 use commensal_sys::{Errno, sockio, tun};
 use linux_raw_sys::if_tun::{IFF_DETACH_QUEUE, IFF_NO_PI, IFF_TAP, IFF_VNET_HDR};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -150,7 +151,8 @@ fn warn_of_packets(file: &OpenFile) -> Result<()> {
         Ok(fds[0].revents())
     })?;
     if events.contains(PollFlags::IN) {
-        tracing::warn!(place = %file.place, "unread packets are lost on the way");
+        let place = file.place.clone();
+        later(move || tracing::warn!(%place, "unread packets are lost on the way"));
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What a mapping is, and whether it can be dumped.
 
+use commensal_seized::later;
 use commensal_sys::{Pid, RemoteRange};
 use rustix::fs::FileType;
 
@@ -108,11 +109,8 @@ impl Facts<'_> {
         let reason = "the images have no place for it: a restore gives the memory no key, and the \
                       task owns none";
         if allow.protection_keys {
-            tracing::warn!(
-                "mapping {:?} of task {} is {what}: {reason}",
-                self.line.range,
-                self.pid
-            );
+            let (pid, range) = (self.pid, self.line.range);
+            later(move || tracing::warn!("mapping {range:?} of task {pid} is {what}: {reason}"));
             return Ok(());
         }
         Err(self.refuse(

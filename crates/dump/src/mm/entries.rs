@@ -1,6 +1,7 @@
 //! Mappings as CRIU's `VmaEntry`.
 
 use commensal_images::messages::VmaEntry;
+use commensal_seized::later;
 use commensal_sys::RemoteRange;
 
 use super::classify::refusal;
@@ -112,9 +113,11 @@ impl Mappings {
         for (flags, what) in losses {
             if mapping.flags.intersects(flags) && !kernels_own {
                 let (pid, range) = (self.pid(), mapping.range());
-                tracing::warn!(
-                    "mapping {range:?} of task {pid} {what}: a restore does not bring that back"
-                );
+                later(move || {
+                    tracing::warn!(
+                        "mapping {range:?} of task {pid} {what}: a restore does not bring that back"
+                    )
+                });
             }
         }
     }

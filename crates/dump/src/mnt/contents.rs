@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use commensal_images::{Image, ImageSet, ImageSink};
+use commensal_seized::later;
 use commensal_sys::{Errno, Pid};
 use rustix::fs::{Dir, Mode, OFlags, openat};
 
@@ -88,8 +89,11 @@ fn failed(pid: Pid, call: &'static str, errno: rustix::io::Errno) -> Error {
 /// The images have files without extended attributes.
 fn lose(root: Pid, mount: &Mount, file: &str, options: &Options) -> Result<()> {
     if options.accept_loss {
-        let point = String::from_utf8_lossy(&mount.point);
-        tracing::warn!("extended attributes of {file:?} and others in {point} are lost");
+        let (file, point) = (file.to_owned(), mount.point.clone());
+        later(move || {
+            let point = String::from_utf8_lossy(&point);
+            tracing::warn!("extended attributes of {file:?} and others in {point} are lost");
+        });
         return Ok(());
     }
     Err(refuse(

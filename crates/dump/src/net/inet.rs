@@ -1,6 +1,7 @@
 //! Internet sockets: TCP, UDP, UDP-Lite, ICMP and raw, of IPv4 and IPv6.
 
 use commensal_images::messages::{InetSkEntry, SkShutdown};
+use commensal_seized::later;
 use commensal_sys::sockio;
 use linux_raw_sys::net::*;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -164,7 +165,8 @@ fn udp_shutdown(file: &OpenFile, kind: Kind, sockets: &mut Sockets<'_>) -> Resul
 fn warn_of_queue(file: &OpenFile) -> Result<()> {
     let bytes = file.ask("ioctl(SIOCINQ)", |fd| sockio::receive_queue(fd))?;
     if bytes > 0 {
-        tracing::warn!(place = %file.place, "unread datagrams are lost on the way");
+        let place = file.place.clone();
+        later(move || tracing::warn!(%place, "unread datagrams are lost on the way"));
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::address::Connection;
 use crate::{Error, NetworkLock, Result};
+use commensal_seized::later;
 
 mod iptables;
 mod nft;
@@ -49,7 +50,7 @@ impl Lock {
             _ => match nft::Table::create_owned(&name) {
                 Ok(table) => (Held::Nft(table), None),
                 Err(reason) => {
-                    tracing::info!(%reason, "no nftables, locking with iptables");
+                    later(move || tracing::info!(%reason, "no nftables, locking with iptables"));
                     let undo = iptables::undo_command(&name);
                     (Held::Iptables(iptables::Chain::new(name)), Some(undo))
                 }
@@ -120,7 +121,7 @@ pub fn in_images(method: NetworkLock, run_id: &str) -> String {
 impl Drop for Lock {
     fn drop(&mut self) {
         if let Err(error) = self.release() {
-            tracing::error!(%error, "the network lock could not be removed");
+            later(move || tracing::error!(%error, "the network lock could not be removed"));
         }
     }
 }

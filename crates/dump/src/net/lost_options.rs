@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use commensal_seized::later;
 use commensal_sys::sockopt::{self, SockOpt};
 use linux_raw_sys::net::*;
 use rustix::fd::{AsFd, BorrowedFd};
@@ -59,10 +60,9 @@ impl Usual {
     pub fn warn_of_others(&mut self, file: &OpenFile, kind: Kind) {
         let others = self.others(file.fd(), kind);
         if !others.is_empty() {
-            tracing::warn!(
-                place = %file.place,
-                "the images have no place for options of the socket: {}",
-                others.join(", ")
+            let (place, others) = (file.place.clone(), others.join(", "));
+            later(
+                move || tracing::warn!(%place, "the images have no place for options of the socket: {others}"),
             );
         }
     }

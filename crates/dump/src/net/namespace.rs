@@ -179,9 +179,7 @@ impl Network {
         for link in links::all()? {
             let entry = link.entry(id, devices, self.root, options.accept_loss)?;
             image.entry(&entry)?;
-            if let Some(advice) = link.advice() {
-                tracing::warn!("{advice}");
-            }
+            link.advise();
         }
         Ok(image.finish()?)
     }

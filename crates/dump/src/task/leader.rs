@@ -3,6 +3,7 @@
 use commensal_abi::{PosixTimer, TaskInfo};
 use commensal_images::messages::{CoreEntry, March, RlimitEntry, TaskCoreEntry, TaskRlimitsEntry};
 use commensal_seized::Seized;
+use commensal_seized::later;
 use commensal_sys::Pid;
 
 use super::thread::pending;
@@ -88,10 +89,12 @@ impl Outside {
             Ok(uid) => uid,
             Err(_) if uid == Uid::told(UNSET) => UNSET,
             Err(unmapped) => {
-                tracing::warn!(
-                    "task {}: that {unmapped} logged in is lost, the tree has no id for them",
-                    self.pid
-                );
+                let pid = self.pid;
+                later(move || {
+                    tracing::warn!(
+                        "task {pid}: that {unmapped} logged in is lost, the tree has no id for them"
+                    )
+                });
                 UNSET
             }
         });

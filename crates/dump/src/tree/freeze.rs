@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
+use commensal_seized::later;
 use commensal_seized::{Candidate, Seized};
 use commensal_sys::{Errno, Pid, Tid};
 
@@ -128,7 +129,9 @@ pub fn freeze(
     }
     if let Some(group) = &freezer.group {
         for pid in group.left() {
-            tracing::warn!(%pid, "stopped with the tree's control group, and not dumped");
+            later(
+                move || tracing::warn!(%pid, "stopped with the tree's control group, and not dumped"),
+            );
         }
     }
     Ok(Frozen {

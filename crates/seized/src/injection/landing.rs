@@ -1,5 +1,6 @@
 //! The way home.
 
+use crate::later;
 use commensal_sys::{Pid, RemoteAddr, RemoteRange, ptrace};
 
 use super::{Injection, LeaveSlot};
@@ -120,7 +121,8 @@ impl Drop for Injection {
             && let Err(error) = self.put_back()
             && !error.is_gone()
         {
-            tracing::warn!(tid = %self.tid, %error, "the thread goes home by itself");
+            let tid = self.tid;
+            later(move || tracing::warn!(%tid, %error, "the thread goes home by itself"));
         }
     }
 }

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use commensal_images::EntryWriter;
 use commensal_images::messages::TtyDataEntry;
+use commensal_seized::later;
 use rustix::io::{Errno, read, write};
 
 use super::driver::Driver;
@@ -144,7 +145,8 @@ impl Drop for Drained {
             };
             let put = other.fd.as_ref().map(|fd| write(fd, back));
             if put != Some(Ok(back.len())) {
-                tracing::warn!("{}: unread data could not be put back", other.place);
+                let place = other.place.clone();
+                later(move || tracing::warn!("{place}: unread data could not be put back"));
             }
         }
     }

@@ -8,6 +8,7 @@ use rustix::io::{Errno, ioctl_fionread};
 
 use super::Terminal;
 use super::driver::Driver;
+use commensal_seized::later;
 
 /// What a read would give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ enum Waiting {
 
 /// Warns of each side of a pty in which something is unread, and tells how many these are. Not of
 /// a slave whose master is outside of the tree: who has that keeps what is in it.
-pub fn warn(terminals: &BTreeMap<u32, Terminal>, why: &str) -> u64 {
+pub fn warn(terminals: &BTreeMap<u32, Terminal>, why: &'static str) -> u64 {
     let is_ours = |one: &&Terminal| match one.driver {
         Driver::Master => true,
         Driver::Slave => terminals.contains_key(&Driver::Master.id(one.index)),
@@ -30,13 +31,13 @@ pub fn warn(terminals: &BTreeMap<u32, Terminal>, why: &str) -> u64 {
     for one in terminals.values().filter(is_ours) {
         if let Some(waiting) = one.waiting() {
             count += 1;
-            let (place, index) = (&one.place, one.index);
+            let (place, index) = (one.place.clone(), one.index);
             let what = match waiting {
                 Waiting::Bytes(1) => "1 unread byte is".to_owned(),
                 Waiting::Bytes(n) => format!("{n} unread bytes are"),
                 Waiting::Mark => "an unread end of file or control byte is".to_owned(),
             };
-            tracing::warn!("{place}: pty {index}: {what} not in the images: {why}");
+            later(move || tracing::warn!("{place}: pty {index}: {what} not in the images: {why}"));
         }
     }
     count

@@ -3,6 +3,7 @@
 use std::io;
 
 use commensal_images::messages::NetDeviceEntry;
+use commensal_seized::later;
 use commensal_sys::Pid;
 use linux_raw_sys::netlink::NETLINK_ROUTE;
 
@@ -113,7 +114,7 @@ fn lose_header(name: &str, root: Pid, accept_loss: bool) -> Result<(), Refusal> 
     let reason = "only who has a tun or tap device open is told the length of its packets' \
                   headers (IFF_VNET_HDR): a restore gives them the usual one";
     if accept_loss {
-        tracing::warn!("task {root} is {what}: {reason}");
+        later(move || tracing::warn!("task {root} is {what}: {reason}"));
         return Ok(());
     }
     let remedy = "delete the interface before the dump, or accept the loss: --accept-loss";
@@ -208,8 +209,8 @@ impl Link {
         }
     }
 
-    /// What a restore must be told to make it again, if it must be.
-    pub fn advice(&self) -> Option<String> {
+    /// Tells what a restore must be given to make it again, if it must be.
+    pub fn advise(&self) {
         let name = &self.name;
         let (what, option) = match self.kind {
             Kind::Veth if self.other_is_outside => (
@@ -220,11 +221,10 @@ impl Link {
                 "a macvlan on an interface outside of the namespace",
                 format!("macvlan[{name}]:NAME, with the name of that interface"),
             ),
-            _ => return None,
+            _ => return,
         };
-        Some(format!(
-            "{name} is {what}: give the restore --external {option}"
-        ))
+        let advice = format!("{name} is {what}: give the restore --external {option}");
+        later(move || tracing::warn!("{advice}"));
     }
 
     /// Its entry, in the namespace `id`; `devices` are those that tasks of the tree have open.
