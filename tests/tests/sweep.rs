@@ -104,21 +104,33 @@ fn a_rootless_container_survives_its_dumper() {
     container_survives(Subject::start_with_users);
 }
 
+/// A connection is locked in a namespace that the dumper itself is not in.
+#[test]
+fn tasks_in_two_network_namespaces_survive_their_dumper() {
+    need_or_skip!(can_save_networks(), "it needs root, ip and nft");
+    dump_is_harmless(&|| Subject::start_networked(Some("apart"), &["mixed"]));
+}
+
+fn can_save_networks() -> bool {
+    rustix::process::geteuid().is_root() && runs("ip", "-V") && runs("nft", "-v")
+}
+
 fn container_survives(start: impl Fn(Option<&str>, &[&str]) -> Subject) {
-    let root = rustix::process::geteuid().is_root();
-    need_or_skip!(
-        root && runs("ip", "-V") && runs("nft", "-v"),
-        "it needs root, ip and nft"
-    );
+    need_or_skip!(can_save_networks(), "it needs root, ip and nft");
     let here =
         is_on_root_mount(&paths::victim("victim-watch")) && is_on_root_mount(&std::env::temp_dir());
     machine_or_skip!(here, "the tests are on a mount of their own");
+    dump_is_harmless(&|| start(Some("nap"), &["mixed"]));
+}
+
+fn dump_is_harmless(target: &dyn Fn() -> Subject) {
     let sweep = Sweep {
-        target: &|| start(Some("nap"), &["mixed"]),
+        target,
         dumper: &|target| {
             let mut command = Command::new(paths::commensal());
             command
-                .args(["dump", "--then", "resume", "--images-dir"])
+                .args(["dump", "--then", "resume", "--tcp-established"])
+                .arg("--images-dir")
                 .arg(target.images())
                 .arg(target.pid().to_string());
             command

@@ -18,6 +18,7 @@ use crate::ipc::Segments;
 use crate::links::{self, KnownFiles};
 use crate::mm::PageWriter;
 use crate::net::Connections;
+use crate::net::namespace::Networks;
 use crate::pidns::{Pids, VirtualId};
 use crate::prepare::Prepared;
 use crate::proc::Stat;
@@ -180,7 +181,12 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         }
         let users = self.users.clone();
         self.files.begin(pids.collect(), self.pids.clone(), users);
-        self.files.read_mounts(&live)
+        self.files.read_namespaces(&live)
+    }
+
+    /// The network namespaces of the tree, once it has begun.
+    pub fn networks(&self) -> &Networks {
+        self.files.networks()
     }
 
     /// Collects one task and writes its images. It is held still afterwards.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use commensal_sys::Pid;
 
 use crate::files;
+use crate::net::namespace::Networks;
 use crate::pidns::{self, Pids};
 use crate::prepare::Prepared;
 use crate::proc::Status;
@@ -68,8 +69,9 @@ fn look(root: Pid, options: &Options) -> Result<Prepared> {
     let mut refusals = sharing(&pids)?;
     refusals.extend(mnt::check(&pids, &inside, options)?);
     refusals.extend(files::check(&pids, &zombies, &inside, options)?);
-    let prepared = Prepared::new(root, &pids, inside, options, &mut refusals)?;
+    let mut prepared = Prepared::new(root, &pids, inside, options, &mut refusals)?;
     none(refusals)?;
+    prepared.networks = Networks::of(&pids)?;
     Ok(prepared)
 }
 
@@ -247,6 +249,9 @@ fn inspect(
                 kind => ids::elsewhere(pid, kind),
             }),
     );
+    if namespaces.differences(of_root).contains(&"net") {
+        refusals.extend(userns::foreign_network(pid)?);
+    }
     if namespaces.differences(own).contains(&"pid") {
         refusals.extend(pidns::check(pid, &task.status, root_status));
     }

@@ -9,6 +9,7 @@ use commensal_sys::Pid;
 
 use crate::cgroup::Cgroups;
 use crate::mm::{Allow, MappedFileCache, Mappings, PageWriter, Tracker};
+use crate::net::namespace::Networks;
 use crate::pidns::Pids;
 use crate::rounds::Rounds;
 use crate::tree::ids::Ids;
@@ -33,6 +34,8 @@ pub struct Prepared {
     pub rounds: Rounds,
     /// What the tree calls its tasks.
     pub pids: Pids,
+    /// Its network namespaces.
+    pub networks: Networks,
 }
 
 impl Prepared {
@@ -64,6 +67,7 @@ impl Prepared {
             parents: HashMap::new(),
             rounds: Rounds::default(),
             pids,
+            networks: Networks::default(),
         };
         for &pid in tasks {
             match prepared.read(pid) {

@@ -14,13 +14,13 @@ use crate::cpu_info::cpu_info;
 use crate::files::{Drained, UnreadData};
 use crate::let_go::Standing;
 use crate::mm::{PageServer, PageWriter};
-use crate::net::namespace::{self as network, Network};
+use crate::net::namespace::{self as network, Entered, Networks};
 use crate::output::{auto_dedup, images_dir, share, size_of_images, write_stats};
 use crate::prepare::Prepared;
 use crate::progress::Progress;
 use crate::punctual::Punctual;
 use crate::stages::Stages;
-use crate::tree::{self, Frozen, namespaces};
+use crate::tree::{self, Frozen};
 use crate::{
     Error, Hooks, NetworkLock, Options, Place, Refusal, Result, Summary, Then, inventory,
     preflight, timens,
@@ -105,8 +105,8 @@ fn run<S: ImageSink + Send>(
 
 /// What lies around a dump, if there is such a thing.
 struct Surroundings<'n> {
-    /// The tree's own network namespace, which we are in.
-    network: Option<&'n Network>,
+    /// The network namespace of the tree's root, another than ours, which we are in.
+    network: Option<&'n Entered>,
     /// What takes the pages.
     server: Option<PageServer>,
 }
@@ -122,7 +122,7 @@ fn run_here<S: ImageSink>(
     let options = &lock_of_own_network(options, network);
     let run_id = inventory::run_id();
     let mut prepared = preflight::check(root, options)?;
-    network.map_or(Ok(()), |network| network.check(options))?;
+    prepared.networks.check(&Networks::default(), options)?;
     let set = ImageSet::new(sink(&mut prepared)?);
     if options.cpu_info {
         set.one(Image::Cpuinfo, &cpu_info()?)?;
@@ -143,6 +143,7 @@ fn run_here<S: ImageSink>(
     // The tasks of a group that is frozen already could not be looked at: they do not come to rest.
     let looked_at = options.freeze_cgroup.is_none();
     let candidates = tree::candidates(collector.tasks().filter(|_| looked_at))?;
+    let networks = prepared.networks.clone();
     let memory = Memory::new(prepared, &pages);
     // Who is told something may keep us waiting.
     let _silence = Silence::of_thread().keep();
@@ -156,10 +157,9 @@ fn run_here<S: ImageSink>(
         }
         let time = freezing.elapsed();
         stages.lock_network()?;
-        if let Some(network) = network {
-            network.dump(namespaces::tree_id("net"), &set, options, &run_id)?;
-        }
-        let (mut collected, standing) = images(&set, frozen, collector, &copier, network, options)?;
+        let networks = (&networks, &*run_id);
+        let (mut collected, standing) =
+            images(&set, frozen, collector, &copier, networks, options)?;
         let tree = match options.then == Then::Resume && !stages.need_stopped_tree() {
             false => Tree::Stands(Box::new(standing)),
             true => {
@@ -247,7 +247,7 @@ fn run_here<S: ImageSink>(
 
 /// The packet filter of a network namespace is saved as rules of nftables, whoever made them, and
 /// with it the lock that the restore takes away: that one has to be of nftables, too.
-fn lock_of_own_network(options: &Options, network: Option<&Network>) -> Options {
+fn lock_of_own_network(options: &Options, network: Option<&Entered>) -> Options {
     let mut options = options.clone();
     if network.is_some() && options.network_lock == NetworkLock::Iptables {
         options.network_lock = NetworkLock::Nftables;
@@ -274,11 +274,14 @@ fn images<'s, S: ImageSink>(
     frozen: Frozen,
     mut collector: Collector<'s, '_, S>,
     copier: &Copier<'_>,
-    network: Option<&Network>,
+    (looked_at, run_id): (&Networks, &str),
     options: &'s Options,
 ) -> Result<(Collected<'s>, Standing)> {
     let root = frozen.members[0].pid;
     collector.begin(&frozen, copier)?;
+    let networks = collector.networks().clone();
+    networks.check(looked_at, options)?;
+    networks.dump(set, options, run_id)?;
     let mut tasks = Vec::new();
     for member in frozen.members {
         options.cancel.check()?;
@@ -287,15 +290,12 @@ fn images<'s, S: ImageSink>(
     let (collected, connections) = collector.finish()?;
     options.cancel.check()?;
     timens::write(set, root, &collected.root_ids)?;
-    if let Some(network) = network {
-        let id = namespaces::tree_id("net");
-        network.dump_links(id, set, options, &collected.tun_devices)?;
-    }
+    networks.dump_links(set, options, &collected.tun_devices)?;
     let standing = Standing {
         tasks,
         group: frozen.group,
         connections,
-        own_network: network.is_some(),
+        own_network: networks.are_own(),
         own_pids: collected.own_pids,
     };
     Ok((collected, standing))

@@ -3,21 +3,21 @@
 
 use std::cell::Cell;
 
-use crate::net::namespace::Network;
+use crate::net::namespace::Entered;
 use crate::{Error, HookError, Hooks, Result};
 use commensal_seized::later;
 
 /// The hooks of one dump. Dropping it unlocks a network that a hook locked.
 pub struct Stages<'a> {
     hooks: &'a dyn Hooks,
-    network: Option<&'a Network>,
+    network: Option<&'a Entered>,
     locked: Cell<bool>,
 }
 
 impl<'a> Stages<'a> {
     /// The hooks of a dump that runs in the tree's `network`, if it has one of
     /// its own.
-    pub fn new(hooks: &'a dyn Hooks, network: Option<&'a Network>) -> Self {
+    pub fn new(hooks: &'a dyn Hooks, network: Option<&'a Entered>) -> Self {
         Self {
             hooks,
             network,

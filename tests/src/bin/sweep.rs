@@ -32,7 +32,7 @@ type Target = (
     usize,
 );
 
-const TARGETS: [Target; 10] = [
+const TARGETS: [Target; 11] = [
     ("one thread, computing", None, &["spin"], 1),
     ("one thread, sleeping", None, &["nap"], 1),
     ("one thread, both", None, &["mixed"], 1),
@@ -43,6 +43,7 @@ const TARGETS: [Target; 10] = [
     (CONTAINER, Some("nap"), &["mixed"], 13),
     (WITH_USERS, Some("nap"), &["mixed"], 13),
     (NESTED, Some("nap"), &["mixed"], 13),
+    (NETWORKS, Some("apart"), &["mixed"], 13),
 ];
 
 /// The target in namespaces of its own, which takes root.
@@ -53,6 +54,9 @@ const WITH_USERS: &str = "a rootless container of two tasks";
 
 /// The target beside a task in a mount namespace below.
 const NESTED: &str = "a container with two mount namespaces";
+
+/// Each task in a network namespace of its own, one with a connection.
+const NETWORKS: &str = "two tasks in two network namespaces";
 
 /// What is killed.
 const CHAIN: &str = "the chain of states";
@@ -85,6 +89,7 @@ fn main() -> ExitCode {
                     CONTAINER => Subject::start_contained(child, modes),
                     WITH_USERS => Subject::start_with_users(child, modes),
                     NESTED => Subject::start_nested(child, modes),
+                    NETWORKS => Subject::start_networked(child, modes),
                     _ => Subject::start(child, modes),
                 },
                 dumper: &|target| command(dumper, target),
@@ -112,7 +117,13 @@ fn command(dumper: &str, target: &Subject) -> Command {
     }
     let mut command = Command::new(paths::commensal());
     command
-        .args(["dump", "--then", "resume", "--images-dir"])
+        .args([
+            "dump",
+            "--then",
+            "resume",
+            "--tcp-established",
+            "--images-dir",
+        ])
         .arg(target.images())
         .arg(target.pid().to_string());
     if dumper == PRE_COPY {

@@ -2,11 +2,15 @@
 //! round, of about a millisecond, that nothing of it has changed. With `--child`, a child
 //! process that does so, too.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use commensal_abi::CALLS;
+use commensal_sys::namespace::unshare_network;
 use commensal_tests::victim::report::{Fault, Report, Worker};
 use commensal_tests::victim::{general, hard, pattern, raw, restartable, signals, vector};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -64,12 +68,14 @@ fn main() {
 
 /// Rounds for ever.
 fn work(mode: &str, worker: Worker<'_>) -> ! {
+    let mut connection = (mode == "apart").then(apart);
     let state = signals::State::now();
     let mut page = vec![0; 4 * pattern::WORDS];
     pattern::fill(&mut page, 11);
     let (reader, _writer) = std::io::pipe().expect("a pipe");
     let nobody = AtomicU32::new(0);
     let mode = match mode {
+        "apart" => "mixed",
         "lean" | "no-restart" => {
             lean(mode == "lean");
             "mixed"
@@ -107,10 +113,38 @@ fn work(mode: &str, worker: Worker<'_>) -> ! {
                 }
             });
         }
+        if let Some((client, server)) = &mut connection {
+            echo(worker, client, server);
+        }
         worker.check(signals::State::now() == state, Fault::Signals);
         worker.check(pattern::holds(&page, 11), Fault::Memory);
         worker.round();
         seed += 2;
+    }
+}
+
+/// Moves the task into a network namespace of its own, with a connection in it. Takes root.
+fn apart() -> (TcpStream, TcpStream) {
+    unshare_network().expect("a network namespace");
+    let mut ip = Command::new("ip");
+    let up = ip.args(["link", "set", "lo", "up"]).status();
+    assert!(up.is_ok_and(|status| status.success()), "its interface");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its number");
+    let client = TcpStream::connect(address).expect("a connection");
+    let (server, _) = listener.accept().expect("its other end");
+    (client, server)
+}
+
+/// What is sent arrives, and no call gives an error.
+fn echo(worker: Worker<'_>, client: &mut TcpStream, server: &mut TcpStream) {
+    let mut byte = [0];
+    let sent = client.write(&[7]).and_then(|_| server.read(&mut byte));
+    match sent {
+        Err(error) if error.kind() == ErrorKind::Interrupted => {
+            worker.check(false, Fault::Interrupted);
+        }
+        sent => worker.check(sent.is_ok() && byte == [7], Fault::Result),
     }
 }
 

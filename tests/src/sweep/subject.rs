@@ -64,6 +64,14 @@ impl Subject {
         Self::started_by(container, child, modes)
     }
 
+    /// The same in a network namespace of its own; a child of the mode `apart` has another. Takes
+    /// root.
+    pub fn start_networked(child: Option<&str>, modes: &[&str]) -> Self {
+        let mut networked = Command::new("setsid");
+        networked.args(["unshare", "--net"]);
+        Self::started_by(networked, child, modes)
+    }
+
     fn started_by(mut command: Command, child: Option<&str>, modes: &[&str]) -> Self {
         reaper::adopt_orphans();
         let dir = tempfile::tempdir().expect("a temporary directory");

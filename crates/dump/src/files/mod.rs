@@ -69,6 +69,7 @@ pub use tun::{
 
 use crate::mm::SharedMemory;
 use crate::mnt::Namespaces;
+use crate::net::namespace::Networks;
 use crate::net::{Connections, Sockets};
 use crate::pidns::Pids;
 use crate::userns::Users;
@@ -171,6 +172,7 @@ impl<'s> FilesDump<'s> {
     ) -> Result<Self> {
         let root = live.first().copied().unwrap_or_else(own_pid);
         let namespaces = Namespaces::of(live, &pids, &options.mounts)?;
+        let networks = Networks::of(live)?;
         let memory_devices = kind::MemoryDevices::find().map_err(|errno| Error::Call {
             call: "memfd_create",
             place: Place::Task { pid: root },
@@ -198,7 +200,7 @@ impl<'s> FilesDump<'s> {
             locks: locks::Locks::new(&images)?,
             bpf_maps: bpf_map::BpfMaps::new(&images)?,
             tun_devices: TunDevices::new(),
-            sockets: Sockets::new(&images, options)?,
+            sockets: Sockets::new(&images, options, networks)?,
             held: Vec::new(),
             kept: Vec::new(),
             images,

@@ -1,23 +1,30 @@
-//! What files and the mounts of mount namespaces of the tree's own ask of each other.
+//! What files and the namespaces of the tree's own ask of each other.
 
 use commensal_sys::Pid;
 
 use super::{FilesDump, OpenFile};
 use crate::Result;
 use crate::mnt::Namespaces;
+use crate::net::namespace::Networks;
 
 impl FilesDump<'_> {
-    /// Reads the mounts of mount namespaces of the tree's own anew: its `live` tasks stand still, the
-    /// root first.
+    /// Reads anew which network namespaces the tree lives in, and the mounts of mount namespaces of
+    /// its own: its `live` tasks stand still, the root first.
     ///
     /// # Errors
     ///
-    /// When mountinfo cannot be read.
-    pub fn read_mounts(&mut self, live: &[Pid]) -> Result<()> {
+    /// When /proc cannot be read.
+    pub fn read_namespaces(&mut self, live: &[Pid]) -> Result<()> {
+        self.sockets.begin(Networks::of(live)?);
         if self.namespaces.are_own() {
             self.namespaces = Namespaces::of(live, &self.pids, &self.options.mounts)?;
         }
         Ok(())
+    }
+
+    /// The network namespaces of the tree.
+    pub(crate) fn networks(&self) -> &Networks {
+        self.sockets.networks()
     }
 
     /// The mount namespaces of the tree.

@@ -37,6 +37,7 @@ fn dump(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
     let known = kind_of(&link).and_then(|(kind, flag)| {
         let ns_id = ids.of_inode(kind, file.stat.ino)?;
         let is_lived_in = ids.is_of_root(kind, file.stat.ino)
+            || dump.networks().has(ns_id)
             || dump
                 .namespaces
                 .iter()

@@ -16,9 +16,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketType, socket};
 
 use super::kind::Kind;
-use super::{FilesDump, OpenFile, Stat, own_pid, regular};
-use crate::tree::namespaces::{self, Namespaces};
-use crate::{External, Result};
+use super::{FilesDump, OpenFile, Stat, regular};
+use crate::Result;
 
 /// Descriptors of tun and tap devices.
 pub const KIND: Kind = Kind {
@@ -38,19 +37,21 @@ pub struct Device {
     pub header: u32,
 }
 
-/// The interfaces that descriptors of the tree are attached to, by name.
-pub type Devices = HashMap<Vec<u8>, Device>;
+/// The interfaces that descriptors of the tree are attached to, by the number of their network
+/// namespace and their name.
+pub type Devices = HashMap<(u32, Vec<u8>), Device>;
 
 fn dump(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
     let device = file.ask("ioctl(TUNGETIFF)", tun::device)?;
     let ns_id = namespace(file, device.is_some(), dump)?;
     if let Some(device) = &device {
-        check(file, device, dump)?;
+        check(file, device, ns_id, dump)?;
         let settings = Device {
             flags: u32::from(device.flags) & !(IFF_DETACH_QUEUE | IFF_NO_PI),
             header: number(file, "ioctl(TUNGETVNETHDRSZ)", tun::header_length)?,
         };
-        dump.tun_devices.insert(device.name.clone(), settings);
+        dump.tun_devices
+            .insert((ns_id, device.name.clone()), settings);
         if dump.writes() {
             warn_of_packets(file)?;
         }
@@ -69,22 +70,25 @@ fn dump(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
 
 /// The id of the network namespace that the descriptor and its interface are in.
 fn namespace(file: &OpenFile, attached: bool, dump: &FilesDump<'_>) -> Result<u32> {
-    let root = dump.tasks.first().copied().unwrap_or_else(own_pid);
-    let (tree, own) = (Namespaces::of(root)?, Namespaces::own()?);
-    let tree_id = namespaces::tree_id("net");
-    let is_of_tree = |namespace: OwnedFd| -> Result<bool> {
+    let number = |namespace: OwnedFd| -> Result<Option<u32>> {
         let inode = file.ask("statx", |_| Stat::of(namespace.as_fd()))?.ino;
-        Ok(tree.id_of(&own, "net", inode) == Some(tree_id) && !is_left_out(inode, dump))
+        let networks = dump.networks();
+        let id = networks.id_of(inode);
+        Ok(id.filter(|id| networks.is_saved(*id, dump.options)))
     };
-    let opened_in = file.ask("ioctl(SIOCGSKNS)", |fd| sockio::network_namespace(fd))?;
-    let here = is_of_tree(opened_in)?
-        && match attached {
-            true => is_of_tree(file.ask("ioctl(TUNGETDEVNETNS)", tun::network_namespace)?)?,
-            false => true,
-        };
-    match here {
-        true => Ok(tree_id),
-        false => Err(file.refuse(
+    let opened_in = number(file.ask("ioctl(SIOCGSKNS)", |fd| sockio::network_namespace(fd))?)?;
+    let device_in = match attached {
+        true => number(file.ask("ioctl(TUNGETDEVNETNS)", tun::network_namespace)?)?,
+        false => opened_in,
+    };
+    match (opened_in, device_in) {
+        (Some(id), Some(other)) if id == other => Ok(id),
+        (Some(_), Some(_)) => Err(file.refuse(
+            "a tun or tap device that was moved into another network namespace",
+            "the restore makes it where its descriptor was opened",
+            "move it back before the dump (ip link set DEV netns PID)",
+        )),
+        _ => Err(file.refuse(
             "a tun or tap device outside of a network namespace of the tree's own",
             "its interface stays behind in a namespace that is not dumped",
             "close it before the dump, or run the tree in a network namespace of its own \
@@ -93,14 +97,8 @@ fn namespace(file: &OpenFile, attached: bool, dump: &FilesDump<'_>) -> Result<u3
     }
 }
 
-/// Whether the restore gets this namespace from elsewhere, or an empty one.
-fn is_left_out(inode: u64, dump: &FilesDump<'_>) -> bool {
-    let given = |external: &External| matches!(external, External::Network { inode: given, .. } if *given == inode);
-    dump.options.empty_network || dump.options.external.iter().any(given)
-}
-
 /// What the images of an interface have no place for.
-fn check(file: &OpenFile, device: &tun::Device, dump: &FilesDump<'_>) -> Result<()> {
+fn check(file: &OpenFile, device: &tun::Device, ns_id: u32, dump: &FilesDump<'_>) -> Result<()> {
     let accepted = dump.options.accept_loss;
     let flags = u32::from(device.flags);
     let name = String::from_utf8_lossy(&device.name);
@@ -128,7 +126,9 @@ fn check(file: &OpenFile, device: &tun::Device, dump: &FilesDump<'_>) -> Result<
             accepted,
         )?;
     }
-    if file.ask("ioctl(SIOCETHTOOL)", |_| offloads(&device.name))? {
+    let networks = dump.networks();
+    let offloads = networks.inside(ns_id, || offloads(&device.name))?;
+    if file.ask("ioctl(SIOCETHTOOL)", |_| offloads)? {
         file.lose(
             format!("the device {name} that leaves work to the program (TUNSETOFFLOAD)"),
             "the images have no place for it: after a restore the kernel does the work itself",

@@ -6,20 +6,28 @@
 //! before: a connection in repair mode ends without a word to its peer, which
 //! then waits for the restore.
 
+use std::collections::HashMap;
+
 use commensal_images::messages::InetSkEntry;
 
 use super::address::Connection;
 use super::caretaker::Changes;
 use super::lock::Lock;
+use super::namespace::Networks;
 use super::tcp::{self, Stream};
 use crate::files::OpenFile;
-use crate::{NetworkLock, Options, Result, Then};
+use crate::{External, NetworkLock, Options, Result, Then};
 
 /// The saved connections. Dropping it lets their packets through and puts the
 /// sockets back as they were.
 pub struct Connections {
     pub(super) changes: Changes,
     lock: Lock,
+    /// In network namespaces of the tree other than its root's, which we are in.
+    locks: HashMap<u32, Lock>,
+    networks: Networks,
+    /// What the restore is given.
+    external: Vec<External>,
     method: NetworkLock,
     /// Whether the tree is to go on by a restore alone.
     for_restore: bool,
@@ -39,6 +47,9 @@ impl Connections {
         Self {
             changes: Changes::default(),
             lock: Lock::default(),
+            locks: HashMap::new(),
+            networks: Networks::default(),
+            external: options.external.clone(),
             method: options.network_lock,
             for_restore: match options.then {
                 Then::Resume => false,
@@ -72,15 +83,27 @@ impl Connections {
     }
 
     /// Holds the packets of all connections back, in as few steps as possible.
-    pub(super) fn hold_back(&mut self) -> Result<()> {
-        if self.waiting.is_empty() {
-            return Ok(());
+    pub(super) fn hold_back(&mut self, networks: Networks) -> Result<()> {
+        self.networks = networks;
+        let mut namespaces: HashMap<u32, Vec<Connection>> = HashMap::new();
+        for one in &self.waiting {
+            let id = one.entry.ns_id();
+            namespaces.entry(id).or_default().push(one.connection);
         }
-        if let Some(undo) = self.lock.set_up(self.method)? {
-            self.changes.if_we_die(undo)?;
+        for (id, connections) in namespaces {
+            if self.networks.is_here(id) {
+                if let Some(undo) = self.lock.set_up(self.method)? {
+                    self.changes.if_we_die(undo)?;
+                }
+                self.lock.hold(&connections)?;
+                continue;
+            }
+            let (lock, method) = (self.locks.entry(id).or_default(), self.method);
+            self.networks
+                .inside(id, || lock.set_up_elsewhere(method))??;
+            lock.hold(&connections)?;
         }
-        let connections: Vec<_> = self.waiting.iter().map(|one| one.connection).collect();
-        self.lock.hold(&connections)
+        Ok(())
     }
 
     /// Saves the next connection, which must be held back.
@@ -103,8 +126,8 @@ impl Connections {
     ///
     /// A tree that runs on gets its packets before it runs. One that is killed, or
     /// left stopped for a restore, gets none until then: `run_id`, the inventory's name
-    /// of this dump, says to the restore which lock to take away. That of a network
-    /// namespace of its own is locked as a whole.
+    /// of this dump, says to the restore which lock to take away. That of the root's network
+    /// namespace, if that is its own, is locked as a whole.
     ///
     /// # Errors
     ///
@@ -117,7 +140,9 @@ impl Connections {
         let_go: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
         if then == Then::Resume || !self.for_restore {
-            let released = self.lock.release().and_then(|()| self.changes.forget());
+            let locks = [&mut self.lock].into_iter().chain(self.locks.values_mut());
+            let released = locks.map(Lock::release).fold(Ok(()), Result::and);
+            let released = released.and_then(|()| self.changes.forget());
             return let_go().and(released);
         }
         self.repair_all()?;
@@ -125,6 +150,13 @@ impl Connections {
         match own_namespace {
             true => self.lock.leave_all_to_restore(self.method, run_id)?,
             false => self.lock.leave_to_restore(self.method, run_id)?,
+        }
+        for (id, mut lock) in self.locks.drain() {
+            // The restore takes no lock away there, so one that it goes on in has none.
+            if !self.networks.is_external(id, &self.external) {
+                let leave = || lock.leave_to_restore(self.method, run_id);
+                self.networks.inside(id, leave)??;
+            }
         }
         self.changes.forget()
     }

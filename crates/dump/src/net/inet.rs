@@ -64,7 +64,11 @@ pub fn check(file: &OpenFile, policy: &Policy) -> Result<()> {
 
 /// Collects a socket; gives no entry where it has a connection that is to be
 /// saved with all others.
-pub fn dump(file: &OpenFile, id: u32, sockets: &mut Sockets<'_>) -> Result<Option<InetSkEntry>> {
+pub fn dump(
+    file: &OpenFile,
+    (id, ns_id): (u32, u32),
+    sockets: &mut Sockets<'_>,
+) -> Result<Option<InetSkEntry>> {
     check(file, &sockets.policy)?;
     let kind = Kind::of(file)?;
     let connection = Connection::of(file, kind.family)?;
@@ -83,6 +87,7 @@ pub fn dump(file: &OpenFile, id: u32, sockets: &mut Sockets<'_>) -> Result<Optio
         fown: file.owner.clone(),
         opts: opts::common(file, kind.family)?,
         ip_opts: Some(opts::ip(file, kind.family, kind.kind, kind.protocol)?),
+        ns_id: Some(ns_id),
         ..InetSkEntry::default()
     };
     if kind.family == AF_INET6 {

@@ -60,6 +60,20 @@ impl Lock {
         Ok(undo)
     }
 
+    /// Sets the lock up in another namespace than that in which it will be held and released: for
+    /// that it has to be of nftables.
+    ///
+    /// # Errors
+    ///
+    /// Where nftables cannot be used.
+    pub fn set_up_elsewhere(&mut self, method: NetworkLock) -> Result<()> {
+        self.table = Some(match method {
+            NetworkLock::Skip => Held::Skip,
+            _ => Held::Nft(nft::Table::create_owned(&own_name()).map_err(failed)?),
+        });
+        Ok(())
+    }
+
     /// Holds back the packets of these connections, both ways, from now on.
     pub fn hold(&mut self, connections: &[Connection]) -> Result<()> {
         let connections: Vec<_> = connections.iter().map(|c| c.unmapped()).collect();

@@ -3,12 +3,15 @@
 //! The kernel lists the groups of an interface, but not who has joined them. So each socket is
 //! asked for its source filter of each group (`MCAST_MSFILTER`, RFC 3678), which only members have.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::BorrowedFd;
 
 use commensal_sys::sockopt::{self, SockOpt};
 use linux_raw_sys::net::{AF_INET, AF_INET6, MCAST_MSFILTER, SOL_IP, SOL_IPV6};
 
+use super::namespace::Networks;
 use crate::Result;
 use crate::files::OpenFile;
 
@@ -19,32 +22,47 @@ const ADDRESS: usize = 8;
 
 /// A group that somebody has joined on an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Group {
+pub struct Group {
     interface: u32,
     address: IpAddr,
 }
 
-/// The groups of our thread's network namespace, once they were needed.
+/// The groups of each network namespace, once they were needed.
 #[derive(Debug, Default)]
-pub struct Groups(Option<Vec<Group>>);
+pub struct Groups(HashMap<u32, Vec<Group>>);
 
 impl Groups {
-    /// Refuses a socket that is in a group, or warns of it where that is accepted.
-    pub fn check(&mut self, file: &OpenFile, family: u32, accepted: bool) -> Result<()> {
-        let groups = self.0.get_or_insert_with(read);
-        let joined = groups
-            .iter()
-            .filter(|group| is_possible(group.address, family) && is_member(file.fd(), group))
-            .map(|group| group.address.to_string())
-            .collect::<Vec<_>>();
-        match joined.is_empty() {
-            true => Ok(()),
-            false => file.lose(
-                format!("a member of the multicast group {}", joined.join(", ")),
-                "the images have no place for it, and a restore joins none",
-                accepted,
-            ),
-        }
+    /// Those of the network namespace with a number.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be entered.
+    pub fn of(&mut self, id: u32, networks: &Networks) -> Result<&[Group]> {
+        Ok(match self.0.entry(id) {
+            Entry::Occupied(groups) => groups.into_mut(),
+            Entry::Vacant(slot) => slot.insert(networks.inside(id, read)?),
+        })
+    }
+}
+
+/// Refuses a socket that is in one of the `groups`, or warns of it where that is accepted.
+///
+/// # Errors
+///
+/// The refusal.
+pub fn check(file: &OpenFile, family: u32, groups: &[Group], accepted: bool) -> Result<()> {
+    let joined = groups
+        .iter()
+        .filter(|group| is_possible(group.address, family) && is_member(file.fd(), group))
+        .map(|group| group.address.to_string())
+        .collect::<Vec<_>>();
+    match joined.is_empty() {
+        true => Ok(()),
+        false => file.lose(
+            format!("a member of the multicast group {}", joined.join(", ")),
+            "the images have no place for it, and a restore joins none",
+            accepted,
+        ),
     }
 }
 
@@ -75,7 +93,7 @@ fn is_member(fd: BorrowedFd<'_>, group: &Group) -> bool {
     sockopt::get_bytes(fd, SockOpt::new(level, MCAST_MSFILTER), &mut filter).is_ok()
 }
 
-/// The groups of all interfaces; those of a family that the kernel does not have are none.
+/// The groups of all interfaces in our thread's namespace; those of a family that the kernel does not have are none.
 fn read() -> Vec<Group> {
     let table = |name| {
         let path = format!("/proc/thread-self/net/{name}");

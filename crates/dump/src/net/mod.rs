@@ -13,12 +13,15 @@
 //! `namespace` is a network namespace of the tree's own; `Sockets` is what the
 //! sockets of a tree share, `Connections` what of it outlives their images.
 
+use std::collections::HashMap;
+
 use commensal_images::messages::{FdTypes, InetSkEntry, ScmEntry, SkPacketEntry, UnixSkEntry};
 use commensal_images::{EntryWriter, Image};
 use linux_raw_sys::net::{
     AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX, SCM_RIGHTS, SO_DOMAIN, SOL_SOCKET,
 };
 
+use self::namespace::Networks;
 use self::opts::option;
 use self::queue::Packet;
 use self::sock_diag::Tables;
@@ -84,7 +87,8 @@ pub(crate) fn classify(file: &OpenFile) -> Result<&'static Kind> {
 /// What the sockets of a tree share while they are being dumped.
 pub(crate) struct Sockets<'s> {
     policy: Policy,
-    usual_options: lost_options::Usual,
+    /// For each network namespace.
+    usual_options: HashMap<u32, lost_options::Usual>,
     multicast: memberships::Groups,
     tables: Tables,
     peers: unix::Peers,
@@ -111,7 +115,7 @@ struct Policy {
 
 impl<'s> Sockets<'s> {
     /// None yet.
-    pub(crate) fn new(images: &Images<'s>, options: &Options) -> Result<Self> {
+    pub(crate) fn new(images: &Images<'s>, options: &Options, networks: Networks) -> Result<Self> {
         let externals = options
             .external
             .iter()
@@ -128,9 +132,9 @@ impl<'s> Sockets<'s> {
                 accept_loss: options.accept_loss,
                 externals: externals.collect(),
             },
-            usual_options: lost_options::Usual::default(),
+            usual_options: HashMap::new(),
             multicast: memberships::Groups::default(),
-            tables: Tables::default(),
+            tables: Tables::of(networks),
             peers: unix::Peers::default(),
             unix_entries: Vec::new(),
             in_flight: Vec::new(),
@@ -138,6 +142,16 @@ impl<'s> Sockets<'s> {
             queues: images.entries(Image::SkQueues)?,
             connections: Connections::new(options),
         })
+    }
+
+    /// The tree lives in these network namespaces.
+    pub(crate) fn begin(&mut self, networks: Networks) {
+        self.tables.networks = networks;
+    }
+
+    /// Its network namespaces.
+    pub(crate) fn networks(&self) -> &Networks {
+        &self.tables.networks
     }
 
     /// Whether descriptors may be in flight that were not looked at: the queues of a tree that runs
@@ -174,7 +188,8 @@ pub(crate) fn finish(dump: &mut FilesDump<'_>) -> Result<()> {
         |id| held.contains(&id),
         |id| connections.will_save(id),
     )?;
-    dump.sockets.connections.hold_back()?;
+    let networks = dump.sockets.tables.networks.clone();
+    dump.sockets.connections.hold_back(networks)?;
     while let Some((entry, stream)) = dump.sockets.connections.save_next()? {
         write_stream(&entry, &stream, &dump.images)?;
         let id = entry.id;
@@ -201,18 +216,21 @@ pub(crate) fn finish(dump: &mut FilesDump<'_>) -> Result<()> {
 
 fn dump_inet(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
     let kind = inet::Kind::of(file)?;
+    let networks = dump.sockets.tables.networks.clone();
+    let ns_id = networks.of_socket(file)?;
     if !kind.is_tcp() {
         let Sockets {
             multicast, policy, ..
         } = &mut dump.sockets;
-        multicast.check(file, kind.family, policy.accept_loss)?;
+        let groups = multicast.of(ns_id, &networks)?;
+        memberships::check(file, kind.family, groups, policy.accept_loss)?;
     }
     if !dump.writes() {
         inet::check(file, &dump.sockets.policy)?;
-        dump.sockets.usual_options.warn_of_others(file, kind);
-        return Ok(());
+        let usual = dump.sockets.usual_options.entry(ns_id).or_default();
+        return networks.inside(ns_id, || usual.warn_of_others(file, kind));
     }
-    match inet::dump(file, id, &mut dump.sockets)? {
+    match inet::dump(file, (id, ns_id), &mut dump.sockets)? {
         Some(entry) => dump.write(FdTypes::Inetsk, id, |to| to.isk = Some(entry)),
         // Its connection is saved with all others.
         None => Ok(()),

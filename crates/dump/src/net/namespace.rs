@@ -1,12 +1,15 @@
-//! A network namespace of the tree's own (network_namespaces(7)).
+//! Network namespaces of the tree's own (network_namespaces(7)).
 //!
-//! The whole dump then runs in a thread inside of it: the kernel's tables of
-//! sockets, its settings and its packet filter are those of the thread that
-//! asks, and so are those of the programs it starts. Our other threads stay
-//! where they are.
+//! The whole dump then runs in a thread inside of its root's: the kernel's
+//! tables of sockets, its settings and its packet filter are those of the
+//! thread that asks, and so are those of the programs it starts. Of other
+//! namespaces that tasks of the tree live in, threads ask that go into each.
+//! Our other threads stay where they are.
 //!
+//! - `networks`: all of them, and who goes into which; `network` writes one;
 //! - `links`: its interfaces, of a `kind` each, with what `tun` and `bridge` have of their own;
 //! - `settings`: its sysctls that the images have a place for, `sysctls` the others;
+//! - `nsids`: by which ids they know each other;
 //! - `unsaved`: what else they have no place for;
 //! - `fresh`: a new namespace, to compare with;
 //! - `programs`: what iproute2, iptables and nftables save themselves, `saved` its form,
@@ -19,6 +22,9 @@ mod filters;
 mod fresh;
 mod kind;
 mod links;
+mod network;
+mod networks;
+mod nsids;
 mod programs;
 mod saved;
 mod settings;
@@ -28,35 +34,32 @@ mod unsaved;
 
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 
-use commensal_images::messages::NetnsEntry;
-use commensal_images::{Image, ImageSet, ImageSink};
+use commensal_seized::{Silence, later};
 use commensal_sys::Pid;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::lock;
-use crate::files::TunDevices;
 use crate::tree::namespaces::{Namespaces, own_pid};
-use crate::userns::Users;
-use crate::{Error, External, Options, Place, Refusal, Result, proc};
+use crate::{Error, Options, Place, Refusal, Result, proc};
 
-/// The tree's network namespace, which the calling thread is in.
-pub struct Network {
+pub use networks::Networks;
+
+/// The network namespace of the tree's root, another than ours, which the calling thread is in.
+pub struct Entered {
     root: Pid,
     inside: File,
     outside: File,
 }
 
-/// Calls `work` inside of the network namespace of the tree of `root`, and
-/// tells it so; where that is our own, it is called as it is.
+/// Calls `work` inside of the network namespace of `root`, and tells it so; where that is our own,
+/// it is called as it is.
 ///
 /// # Errors
 ///
 /// Those of `work`; a refusal where we may not enter the namespace.
 pub fn inside<T: Send>(
     root: Pid,
-    work: impl FnOnce(Option<&Network>) -> Result<T> + Send,
+    work: impl FnOnce(Option<&Entered>) -> Result<T> + Send,
 ) -> Result<T> {
     // What else is wrong with the task is found, and said, by others.
     let Ok(namespaces) = Namespaces::of(root) else {
@@ -65,134 +68,18 @@ pub fn inside<T: Send>(
     if !namespaces.differences(&Namespaces::own()?).contains(&"net") {
         return work(None);
     }
-    let network = Network {
+    let entered = Entered {
         root,
         inside: open(root)?,
         outside: open(own_pid())?,
     };
-    let result = std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            enter(&network.inside).map_err(|errno| network.refuse(errno))?;
-            work(Some(&network))
-        });
-        thread.join()
-    });
-    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    in_thread(|| {
+        enter(&entered.inside).map_err(|errno| refuse_to_enter(root, errno))?;
+        work(Some(&entered))
+    })
 }
 
-impl Network {
-    /// What cannot be saved of it, while the tree still runs.
-    ///
-    /// # Errors
-    ///
-    /// Where the namespace cannot be looked at.
-    pub fn check(&self, options: &Options) -> Result<()> {
-        if options.empty_network || self.external(options).is_some() {
-            return Ok(());
-        }
-        let mut refusals = links::check(self.root)?;
-        let missing = programs::check(self.root);
-        if missing.is_empty() {
-            refusals.extend(filters::check(self.root)?);
-        }
-        refusals.extend(missing);
-        refusals.extend(unsaved::check(self.root)?);
-        for loss in [links::losses()?, unsaved::losses()?].concat() {
-            refusals.extend(loss.unless_accepted(self.root, options));
-        }
-        sysctls::warn();
-        all_of(refusals)
-    }
-
-    /// Writes its images; `id` is its number in the ids of the tasks, and `run_id` the dump's in the
-    /// inventory.
-    ///
-    /// # Errors
-    ///
-    /// Where something in it cannot be read.
-    pub fn dump<S: ImageSink>(
-        &self,
-        id: u32,
-        set: &ImageSet<S>,
-        options: &Options,
-        run_id: &str,
-    ) -> Result<()> {
-        if let Some(name) = self.external(options) {
-            let entry = NetnsEntry {
-                ext_key: Some(name.to_owned()),
-                ..NetnsEntry::default()
-            };
-            return Ok(set.one(Image::Netns(id), &entry)?);
-        }
-        if !options.empty_network {
-            // They may have changed since the tree ran.
-            all_of(links::check(self.root)?)?;
-            let lock = lock::in_images(options.network_lock, run_id);
-            self.contents(id, set, &lock)?;
-        }
-        for (image, bytes) in conntrack::save(id)? {
-            if !bytes.is_empty() {
-                set.raw(image)?.write_all_at(&bytes, 0)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn contents<S: ImageSink>(&self, id: u32, set: &ImageSet<S>, lock: &str) -> Result<()> {
-        let users = Users::of(self.root)?;
-        let settings = settings::of_namespace(&users).map_err(|unmapped| {
-            refusal(
-                self.root,
-                "in a network namespace with net.ipv4.ping_group_range set",
-                &format!("{unmapped} has no id in the tree's user namespace"),
-                "set the range to groups of the user namespace",
-            )
-        })?;
-        set.one(Image::Netns(id), &settings)?;
-        for (image, mut bytes) in programs::save(id)? {
-            if image == Image::Nftables(id) {
-                bytes.extend_from_slice(lock.as_bytes());
-            }
-            if !bytes.is_empty() {
-                set.raw(image)?.write_all_at(&bytes, 0)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes the image of its interfaces, once all descriptors are known.
-    ///
-    /// # Errors
-    ///
-    /// Where an interface cannot be saved.
-    pub fn dump_links<S: ImageSink>(
-        &self,
-        id: u32,
-        set: &ImageSet<S>,
-        options: &Options,
-        devices: &TunDevices,
-    ) -> Result<()> {
-        if options.empty_network || self.external(options).is_some() {
-            return Ok(());
-        }
-        let mut image = set.entries(Image::Netdev(id))?;
-        for link in links::all()? {
-            let entry = link.entry(id, devices, self.root, options.accept_loss)?;
-            image.entry(&entry)?;
-            link.advise();
-        }
-        Ok(image.finish()?)
-    }
-
-    /// The name by which the restore will be given it, if it will.
-    fn external<'o>(&self, options: &'o Options) -> Option<&'o str> {
-        let own = self.inside.metadata().ok()?.ino();
-        options.external.iter().find_map(|external| match external {
-            External::Network { inode, name } if *inode == own => Some(name.as_str()),
-            _ => None,
-        })
-    }
-
+impl Entered {
     /// Calls `work` back in our own namespace: what is the caller's business.
     ///
     /// # Errors
@@ -205,15 +92,26 @@ impl Network {
         enter(&self.inside).map_err(failed)?;
         Ok(result)
     }
+}
 
-    fn refuse(&self, errno: commensal_sys::Errno) -> Refusal {
-        refusal(
-            self.root,
-            "in a network namespace of its own",
-            &format!("it cannot be entered: {errno}"),
-            "dump it as root, or from inside its network namespace (nsenter --net)",
-        )
-    }
+/// Calls `work` in a thread of its own, and waits for it.
+fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let silence = Silence::of_thread();
+    let work = || {
+        let _silence = silence.keep();
+        work()
+    };
+    let result = std::thread::scope(|scope| scope.spawn(work).join());
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn refuse_to_enter(task: Pid, errno: commensal_sys::Errno) -> Refusal {
+    refusal(
+        task,
+        "in a network namespace of its own",
+        &format!("it cannot be entered: {errno}"),
+        "dump it as root, or from inside its network namespace (nsenter --net)",
+    )
 }
 
 /// What the images lack.
@@ -230,7 +128,7 @@ impl Loss {
     fn unless_accepted(self, root: Pid, options: &Options) -> Option<Refusal> {
         let what = format!("in a network namespace with {}", self.what);
         if options.accept_loss {
-            tracing::warn!("task {root} is {what}: {}", self.reason);
+            later(move || tracing::warn!("task {root} is {what}: {}", self.reason));
             return None;
         }
         Some(refusal(root, &what, self.reason, self.remedy))

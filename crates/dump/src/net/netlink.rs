@@ -12,6 +12,7 @@ use crate::files::OpenFile;
 
 /// Collects a socket.
 pub fn dump(file: &OpenFile, id: u32, sockets: &mut Sockets<'_>) -> Result<NetlinkSkEntry> {
+    let ns_id = sockets.tables.networks.of_socket(file)?;
     let inode = file.stat.ino as u32;
     let found = sockets.tables.netlink()?.get(&inode).cloned();
     let socket = match found {
@@ -34,7 +35,7 @@ pub fn dump(file: &OpenFile, id: u32, sockets: &mut Sockets<'_>) -> Result<Netli
         dst_group: socket.peer_group,
         fown: file.owner.clone(),
         opts: opts::common(file, AF_NETLINK)?,
-        ns_id: None,
+        ns_id: Some(ns_id),
     })
 }
 

@@ -22,6 +22,7 @@ const UNICAST: u16 = 3;
 
 /// Collects a socket.
 pub fn dump(file: &OpenFile, id: u32, sockets: &mut Sockets<'_>) -> Result<PacketSockEntry> {
+    let ns_id = sockets.tables.networks.of_socket(file)?;
     let inode = file.stat.ino as u32;
     let Some(socket) = sockets.tables.packet()?.get(&inode).cloned() else {
         return Err(file.refuse(
@@ -54,7 +55,7 @@ pub fn dump(file: &OpenFile, id: u32, sockets: &mut Sockets<'_>) -> Result<Packe
         fanout: socket.fanout,
         rx_ring: socket.rx_ring.as_ref().map(ring),
         tx_ring: socket.tx_ring.as_ref().map(ring),
-        ns_id: None,
+        ns_id: Some(ns_id),
     })
 }
 

@@ -41,6 +41,15 @@ impl Requests {
         Ok(answers)
     }
 
+    /// Asks for one object; gives the payload of the answer.
+    pub fn get(&mut self, message_type: u16, payload: &[u8]) -> io::Result<Vec<u8>> {
+        let request = self.message(message_type, NLM_F_REQUEST, payload);
+        self.socket.send(&request, 0)?;
+        let mut answer = None;
+        self.receive(|payload| answer = Some(payload.to_vec()))?;
+        answer.ok_or_else(|| invalid("an answer without an object"))
+    }
+
     /// Makes one message, with the next sequence number.
     pub fn message(&mut self, message_type: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
         self.sequence += 1;

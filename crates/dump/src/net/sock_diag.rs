@@ -1,8 +1,9 @@
 //! What only the kernel's socket tables tell: the peers of unix sockets, the
 //! shutdown state of UDP, the rings of packet sockets (sock_diag(7)).
 //!
-//! A table is read when the first socket of its kind is met, once for a dump:
-//! the tree stands still by then, and nothing is asked that is not needed.
+//! A table is read when the first socket of its kind is met, once for a dump and
+//! in each network namespace of the tree: that stands still by then, and nothing
+//! is asked that is not needed. No two sockets have the same inode, wherever they are.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,6 +11,7 @@ use std::io;
 
 use linux_raw_sys::netlink::NETLINK_SOCK_DIAG;
 
+use super::namespace::Networks;
 use super::request::{Requests, invalid};
 use crate::{Error, Result};
 
@@ -28,6 +30,8 @@ const BY_FAMILY: u16 = 20;
 /// The kernel's socket tables, as far as they were needed.
 #[derive(Default)]
 pub struct Tables {
+    /// The network namespaces whose sockets are in them.
+    pub networks: Networks,
     unix: Option<HashMap<u32, UnixSocket>>,
     packet: Option<HashMap<u32, PacketSocket>>,
     netlink: Option<HashMap<u32, NetlinkSocket>>,
@@ -36,27 +40,30 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// All unix sockets of the network namespace by inode.
+    /// Those of the sockets in these network namespaces.
+    pub fn of(networks: Networks) -> Self {
+        Self {
+            networks,
+            ..Self::default()
+        }
+    }
+
+    /// All unix sockets by inode.
     pub fn unix(&mut self) -> Result<&HashMap<u32, UnixSocket>> {
-        load(&mut self.unix, "the table of unix sockets", unix::read)
+        let request = "the table of unix sockets";
+        load(&mut self.unix, &self.networks, request, unix::read)
     }
 
-    /// All packet sockets of the network namespace by inode.
+    /// All packet sockets by inode.
     pub fn packet(&mut self) -> Result<&HashMap<u32, PacketSocket>> {
-        load(
-            &mut self.packet,
-            "the table of packet sockets",
-            packet::read,
-        )
+        let request = "the table of packet sockets";
+        load(&mut self.packet, &self.networks, request, packet::read)
     }
 
-    /// All netlink sockets of the network namespace by inode.
+    /// All netlink sockets by inode.
     pub fn netlink(&mut self) -> Result<&HashMap<u32, NetlinkSocket>> {
-        load(
-            &mut self.netlink,
-            "the table of netlink sockets",
-            netlink::read,
-        )
+        let request = "the table of netlink sockets";
+        load(&mut self.netlink, &self.networks, request, netlink::read)
     }
 
     /// The directions in which a UDP socket was shut down: 1 for receiving, 2
@@ -65,24 +72,43 @@ impl Tables {
     pub fn udp_shutdown(&mut self, family: u8, protocol: u8, inode: u32) -> Result<u8> {
         let table = match self.shutdown.entry((family, protocol)) {
             Entry::Occupied(table) => table.into_mut(),
-            Entry::Vacant(slot) => slot.insert(
-                inet::read_shutdown(family, protocol)
-                    .map_err(|source| failed("the table of UDP sockets", source))?,
-            ),
+            Entry::Vacant(slot) => {
+                let read = || inet::read_shutdown(family, protocol);
+                let table = of_all(&self.networks, "the table of UDP sockets", read)?;
+                slot.insert(table)
+            }
         };
         Ok(table.get(&inode).copied().unwrap_or(0))
     }
 }
 
-fn load<'a, T>(
-    slot: &'a mut Option<T>,
+fn load<'a, T: Send>(
+    slot: &'a mut Option<HashMap<u32, T>>,
+    networks: &Networks,
     request: &'static str,
-    read: impl FnOnce() -> io::Result<T>,
-) -> Result<&'a T> {
+    read: fn() -> io::Result<HashMap<u32, T>>,
+) -> Result<&'a HashMap<u32, T>> {
     match slot {
         Some(table) => Ok(table),
-        None => Ok(slot.insert(read().map_err(|source| failed(request, source))?)),
+        None => Ok(slot.insert(of_all(networks, request, read)?)),
     }
+}
+
+/// The sockets of all network namespaces.
+fn of_all<T: Send>(
+    networks: &Networks,
+    request: &'static str,
+    read: impl Fn() -> io::Result<HashMap<u32, T>> + Sync,
+) -> Result<HashMap<u32, T>> {
+    let mut all = HashMap::new();
+    for table in networks.each(read)? {
+        let table = table.map_err(|source| failed(request, source))?;
+        match all.is_empty() {
+            true => all = table,
+            false => all.extend(table),
+        }
+    }
+    Ok(all)
 }
 
 fn failed(request: &'static str, source: io::Error) -> Error {

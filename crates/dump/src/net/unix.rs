@@ -34,6 +34,7 @@ pub fn dump(
     sockets: &mut Sockets<'_>,
     (namespaces, users): (&Namespaces, &Users),
 ) -> Result<(UnixSkEntry, Vec<Packet>)> {
+    let ns_id = sockets.tables.networks.of_socket(file)?;
     let inode = file.stat.ino as u32;
     let Some(socket) = sockets.tables.unix()?.get(&inode).cloned() else {
         return Err(foreign(file));
@@ -89,8 +90,7 @@ pub fn dump(
             .is_some_and(|name| name.deleted)
             .then_some(true),
         name_dir: name.and_then(|name| name.dir),
-        // Of one namespace there is no need to tell which.
-        ns_id: None,
+        ns_id: Some(ns_id),
     };
     Ok((entry, packets))
 }
@@ -110,6 +110,7 @@ fn permissions(file: &OpenFile, name: &Name, users: &Users) -> Result<FilePermsE
 /// Refuses what can never be dumped. The tree still runs: a socket that is not
 /// in the table was made after that was read.
 pub fn check(file: &OpenFile, sockets: &mut Sockets<'_>, namespaces: &Namespaces) -> Result<()> {
+    sockets.tables.networks.of_socket(file)?;
     let inode = file.stat.ino as u32;
     let table = sockets.tables.unix()?;
     let Some(socket) = table.get(&inode) else {

@@ -2,6 +2,7 @@
 //! does not bring back: the user is told.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use commensal_sys::{Pid, Tid, sched};
 use rustix::thread::{CpuSet, sched_getaffinity};
@@ -31,6 +32,11 @@ pub fn warn(pid: Pid, tid: Tid) -> Result<()> {
             "thread {tid} may run on other processors than the dumper: it gets those of the restore"
         );
     }
+    if tid != pid.leader() && network(pid, tid) != network(pid, pid.leader()) {
+        tracing::warn!(
+            "thread {tid} is in another network namespace than its task {pid}: it gets that one"
+        );
+    }
     if tid == pid.leader() {
         let personality = misc::personality(pid)?;
         if personality != 0 {
@@ -38,6 +44,12 @@ pub fn warn(pid: Pid, tid: Tid) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The inode of a thread's network namespace; `None` where we may not know.
+fn network(pid: Pid, tid: Tid) -> Option<u64> {
+    let namespace = fs::metadata(format!("/proc/{pid}/task/{tid}/ns/net"));
+    Some(namespace.ok()?.ino())
 }
 
 /// `None` where we may not know.

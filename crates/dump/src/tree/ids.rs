@@ -147,15 +147,18 @@ pub fn elsewhere(pid: Pid, kind: &str) -> Refusal {
             "start the whole tree in a mount namespace (unshare --mount), or dump the trees of the \
              two namespaces each by its own"
         }
+        "net" => {
+            "start the whole tree in a network namespace (unshare --net), or dump the trees of the \
+             two namespaces each by its own"
+        }
         _ => "dump the trees of the two namespaces each by its own",
     };
     Refusal {
         what: format!("in another {kind} namespace than the root of the tree"),
         place: Place::Task { pid },
-        reason:
-            "the restore makes such a namespace only for the root, and of mount namespaces more \
-                 only where the root has one of its own"
-                .into(),
+        reason: "the restore makes such a namespace only for the root, and of mount and network \
+                 namespaces more only where the root has one of its own"
+            .into(),
         remedy: remedy.into(),
     }
 }

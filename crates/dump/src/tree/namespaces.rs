@@ -15,7 +15,7 @@ pub const KINDS: [&str; 8] = ["pid", "net", "ipc", "uts", "time", "mnt", "user",
 
 /// The kinds of which a tree may have several, if its root is not in ours: the restore makes them
 /// all.
-const SEVERAL: [&str; 1] = ["mnt"];
+const SEVERAL: [&str; 2] = ["mnt", "net"];
 
 /// The inode of the first namespace that is made on a system, `PROC_DYNAMIC_FIRST` (fs/proc/generic.c);
 /// those of its first tasks are just below.
@@ -198,7 +198,11 @@ pub fn has_time_for_children(pid: Pid) -> Result<bool> {
 }
 
 /// The inode of a task's namespace, `None` where the kernel has no such kind.
-fn inode_of(pid: Pid, kind: &str) -> Result<Option<u64>> {
+///
+/// # Errors
+///
+/// As [`Namespaces::of`].
+pub fn inode_of(pid: Pid, kind: &str) -> Result<Option<u64>> {
     let name = format!("ns/{kind}");
     let path = proc::path(pid, &name);
     match fs::metadata(&path) {
@@ -245,16 +249,16 @@ mod tests {
 
     #[test]
     fn a_tree_may_have_several_of_some_kinds() {
-        let of = |mnt, net| {
+        let of = |mnt, uts| {
             let mut inodes = [Some(1); KINDS.len()];
-            (inodes[1], inodes[5]) = (Some(net), Some(mnt));
+            (inodes[3], inodes[5]) = (Some(uts), Some(mnt));
             Namespaces(inodes)
         };
         let (own, root) = (of(1, 1), of(0xf000_0003, 1));
         let other = of(0xf000_0005, 1);
         assert_eq!(root.foreign(&own, &other), [""; 0]);
         assert_eq!(root.foreign(&own, &of(1, 1)), ["mnt"]);
-        assert_eq!(root.foreign(&own, &of(0xf000_0005, 2)), ["net"]);
+        assert_eq!(root.foreign(&own, &of(0xf000_0005, 2)), ["uts"]);
         assert_eq!(own.foreign(&own, &other), ["mnt"]);
         let id = |task: &Namespaces| {
             let mut ids = TaskKobjIdsEntry::default();

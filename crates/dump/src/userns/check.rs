@@ -54,11 +54,7 @@ pub fn check(root: Pid, users: &Users) -> Result<Vec<Refusal>> {
     }
     for kind in KINDS.into_iter().filter(|kind| *kind != "user") {
         match (has_own(root, kind)?, NEEDED.contains(&kind)) {
-            (true, _) if !is_owned(root, kind)? => refusals.push(refuse(
-                &format!("in a {kind} namespace that its user namespace does not own"),
-                "the restore makes all namespaces of the tree in its user namespace",
-                "make the user namespace first, or together with the others: unshare --user ...",
-            )),
+            (true, _) if !is_owned(root, kind)? => refusals.push(foreign(root, kind)),
             (false, true) => refusals.push(refuse(
                 &format!("in a user namespace of its own, but in our {kind} namespace"),
                 "the restore mounts a /proc of its own, which needs pid and mount namespaces of \
@@ -90,6 +86,30 @@ pub fn nested(pid: Pid) -> Refusal {
         place: Place::Task { pid },
         reason: "a nested user namespace is not dumped".into(),
         remedy: "dump the trees of the two namespaces each by its own".into(),
+    }
+}
+
+/// The refusal of a task whose network namespace, another than that of the root of the tree, does
+/// not belong to its user namespace.
+///
+/// # Errors
+///
+/// When /proc cannot be read.
+pub fn foreign_network(pid: Pid) -> Result<Option<Refusal>> {
+    if !has_own(pid, "user")? || is_owned(pid, "net")? {
+        return Ok(None);
+    }
+    Ok(Some(foreign(pid, "net")))
+}
+
+/// The refusal of a task in a namespace of a kind that its user namespace does not own.
+fn foreign(pid: Pid, kind: &str) -> Refusal {
+    Refusal {
+        what: format!("in a {kind} namespace that its user namespace does not own"),
+        place: Place::Task { pid },
+        reason: "the restore makes all namespaces of the tree in its user namespace".into(),
+        remedy: "make the user namespace first, or together with the others: unshare --user ..."
+            .into(),
     }
 }
 

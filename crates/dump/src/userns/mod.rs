@@ -20,7 +20,7 @@ use commensal_sys::Pid;
 
 use crate::tree::namespaces::{has_own, tree_id};
 use crate::{Place, Refusal, Result};
-pub use check::{check, check_task, is_owned, nested};
+pub use check::{check, check_task, foreign_network, is_owned, nested};
 use map::Map;
 
 /// A user, as our own user namespace has them. An image takes no such id:

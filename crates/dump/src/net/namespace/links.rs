@@ -2,7 +2,7 @@
 
 use std::io;
 
-use commensal_images::messages::NetDeviceEntry;
+use commensal_images::messages::{NetDeviceEntry, NetnsId};
 use commensal_seized::later;
 use commensal_sys::Pid;
 use linux_raw_sys::netlink::NETLINK_ROUTE;
@@ -44,8 +44,8 @@ pub struct Link {
     address: Option<Vec<u8>>,
     /// The other end of a pair, or the interface underneath.
     other: Option<u32>,
-    /// Whether that is in another network namespace.
-    other_is_outside: bool,
+    /// Where that is.
+    other_at: At,
     /// The bridge that it is a port of.
     master: Option<u32>,
     /// What it is.
@@ -54,16 +54,36 @@ pub struct Link {
     lost: Vec<&'static str>,
 }
 
-/// All interfaces of our thread's namespace, but for those that a new one has by itself.
+/// Where the other end of an interface is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// In the same network namespace.
+    Here,
+    /// In another one, by the id that this one has for it.
+    Id(i32),
+    /// In another one of the tree, by its number in the images.
+    Tree(u32),
+}
+
+/// All interfaces of our thread's namespace, but for those that a new one has by itself; `ids` are
+/// those that it has for others of the tree.
 ///
 /// # Errors
 ///
 /// Where the kernel does not answer.
-pub fn all() -> Result<Vec<Link>> {
+pub fn all(ids: &[NetnsId]) -> Result<Vec<Link>> {
     let mut links = read().map_err(|source| Error::Netlink {
         request: "the interfaces",
         source,
     })?;
+    for link in &mut links {
+        let known = ids
+            .iter()
+            .find(|id| link.other_at == At::Id(id.netnsid_value));
+        if let Some(id) = known {
+            link.other_at = At::Tree(id.target_ns_id);
+        }
+    }
     if links.iter().any(Link::may_come_by_itself) {
         let usual = fresh::inside(read)?;
         links.retain(|link| !link.comes_by_itself(&usual));
@@ -76,12 +96,12 @@ pub fn all() -> Result<Vec<Link>> {
 /// # Errors
 ///
 /// As [`all`].
-pub fn check(root: Pid) -> Result<Vec<Refusal>> {
+pub fn check(root: Pid, ids: &[NetnsId]) -> Result<Vec<Refusal>> {
     let remedy =
         "take the interface out of the namespace (ip link set DEV netns PID) before the dump";
-    let links = all()?;
+    let links = all(ids)?;
     let refused = links.iter().filter_map(|link| {
-        let reason = link.kind.refused(link.link_type, link.other_is_outside)?;
+        let reason = link.kind.refused(link.link_type, link.leads_outside())?;
         let what = format!("in a network namespace with {}", link.title());
         Some(refusal(root, &what, reason, remedy))
     });
@@ -95,7 +115,7 @@ pub fn check(root: Pid) -> Result<Vec<Refusal>> {
 /// As [`all`].
 pub fn losses() -> Result<Vec<Loss>> {
     let mut losses = Vec::new();
-    for link in all()? {
+    for link in all(&[])? {
         let of_kind = link.kind.lost()?;
         for lost in link.lost.iter().copied().chain(of_kind) {
             losses.push(Loss {
@@ -137,7 +157,7 @@ fn parse(answer: &[u8]) -> io::Result<Link> {
         name: String::new(),
         address: None,
         other: None,
-        other_is_outside: false,
+        other_at: At::Here,
         master: None,
         kind: Kind::without_info(link_type),
         lost: Vec::new(),
@@ -152,7 +172,7 @@ fn parse(answer: &[u8]) -> io::Result<Link> {
             IFLA_MTU => link.mtu = u32_at(&value, 0)?,
             IFLA_ADDRESS => link.address = Some(value),
             IFLA_LINK => link.other = Some(u32_at(&value, 0)?),
-            IFLA_LINK_NETNSID => link.other_is_outside = true,
+            IFLA_LINK_NETNSID => link.other_at = At::Id(u32_at(&value, 0)? as i32),
             IFLA_MASTER => link.master = Some(u32_at(&value, 0)?),
             IFLA_LINKINFO => {
                 link.kind = Kind::parse(link_type, &value)?;
@@ -196,6 +216,16 @@ impl Link {
         self.may_come_by_itself() && usual.iter().any(same)
     }
 
+    /// Whether its other end is in a namespace that no task of the tree lives in.
+    fn leads_outside(&self) -> bool {
+        matches!(self.other_at, At::Id(_))
+    }
+
+    /// Its name, if it is an end of a veth pair, and whether the other one is outside.
+    pub fn veth(&self) -> Option<(&str, bool)> {
+        matches!(self.kind, Kind::Veth).then_some((&*self.name, self.leads_outside()))
+    }
+
     fn title(&self) -> String {
         match &self.kind {
             Kind::Tun(_) => format!(
@@ -213,7 +243,7 @@ impl Link {
     pub fn advise(&self) {
         let name = &self.name;
         let (what, option) = match self.kind {
-            Kind::Veth if self.other_is_outside => (
+            Kind::Veth if self.leads_outside() => (
                 "one end of a veth pair whose other end is outside of the namespace",
                 format!("veth[{name}]:NAME, with the name of the other end"),
             ),
@@ -239,7 +269,7 @@ impl Link {
         root: Pid,
         accept_loss: bool,
     ) -> Result<NetDeviceEntry> {
-        let device = devices.get(self.name.as_bytes());
+        let device = devices.get(&(id, self.name.clone().into_bytes()));
         if self.kind.has_header() && device.is_none() {
             lose_header(&self.name, root, accept_loss)?;
         }
@@ -258,48 +288,15 @@ impl Link {
             conf4,
             conf6,
             peer_ifindex: Some(self.other.unwrap_or(self.index)),
-            peer_nsid: (!self.other_is_outside).then_some(id),
+            peer_nsid: match self.other_at {
+                At::Here => Some(id),
+                At::Tree(other) => Some(other),
+                At::Id(_) => None,
+            },
             ..NetDeviceEntry::default()
         })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::net::request::attribute;
-
-    #[test]
-    fn every_namespace_has_a_loopback_interface() {
-        let links = all().unwrap();
-        let lo = links
-            .iter()
-            .find(|link| matches!(link.kind, Kind::Loopback));
-        let lo = lo.expect("one");
-        assert_eq!((lo.name.as_str(), lo.index), ("lo", 1));
-        assert!(lo.mtu > 0);
-    }
-
-    /// An answer with a name and a kind.
-    fn link(name: &str, kind: &str, flags: u32) -> Link {
-        let mut answer = vec![0; HEADER];
-        answer[8..12].copy_from_slice(&flags.to_ne_bytes());
-        answer.extend(attribute(IFLA_IFNAME, name.as_bytes()));
-        answer.extend(attribute(IFLA_LINKINFO, &attribute(1, kind.as_bytes())));
-        parse(&answer).unwrap()
-    }
-
-    #[test]
-    fn what_every_namespace_has_comes_by_itself() {
-        let usual = [link("sit0", "sit", 0), link("tunl0", "ipip", 0)];
-        assert!(link("sit0", "sit", 0).comes_by_itself(&usual));
-        assert!(!link("sit0", "sit", IFF_UP).comes_by_itself(&usual), "used");
-        assert!(!link("sit1", "sit", 0).comes_by_itself(&usual), "added");
-        assert!(!link("sit0", "vxlan", 0).comes_by_itself(&usual), "another");
-    }
-
-    #[test]
-    fn a_short_answer_is_an_error() {
-        assert!(parse(&[0; 7]).is_err());
-    }
-}
+mod tests;
