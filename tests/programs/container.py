@@ -4,14 +4,13 @@ import hashlib
 import mmap
 import os
 import pty
-import signal
 import socket
 import stat
 import sys
 import time
 
-from mounting import (BIND, CLONE_NEWNS, CLONE_NEWPID, HERE, PRIVATE, RDONLY, REC, REMOUNT, SHARED, SLAVE, bind,
-                      call, enter_root, fault, mount, mounts, same, same_at_last, until_not_lost, write)
+from mounting import (BIND, RDONLY, REMOUNT, SHARED, SLAVE, bind, call, enter_root, fault, mount,
+                      mounts, same, same_at_last, start, start_anew, until_not_lost, write)
 
 IN_CREATE = 0x100
 
@@ -125,14 +124,9 @@ class Opened:
 
 def enter(outside):
     """Makes the namespace's own world, and starts anew in it: nothing of the old one is left."""
-    os.setsid()
     enter_root(outside)
     make_mounts()
-    null, log = os.open("/dev/null", os.O_RDONLY), os.open("log", os.O_WRONLY | os.O_APPEND)
-    for number, file in enumerate([null, log, log]):
-        os.dup2(file, number)
-    os.closerange(3, 1000)
-    os.execv(sys.executable, [sys.executable, __file__, "inside"])
+    start_anew()
 
 
 def inside():
@@ -157,10 +151,4 @@ def inside():
 
 if sys.argv[1:] == ["inside"]:
     inside()
-call("unshare", CLONE_NEWPID)
-if os.fork() == 0:
-    call("unshare", CLONE_NEWNS)
-    enter(sys.argv[1:])
-# What lives in the namespace comes and goes with dumps and restores.
-while True:
-    signal.pause()
+start(lambda: enter(sys.argv[1:]))

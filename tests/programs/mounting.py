@@ -1,7 +1,9 @@
 """What the victims in mount namespaces share: mounts, and a look at them."""
 import ctypes
 import os
+import signal
 import stat
+import sys
 
 libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS, CLONE_NEWPID = 0x20000, 0x20000000
@@ -106,3 +108,24 @@ def until_not_lost(work):
         return work()
     except BlockingIOError:
         return work()
+
+
+def start(enter):
+    """Enters new pid and mount namespaces, whose first task makes its world with `enter`. What lives in
+    there comes and goes with dumps and restores; this task stays."""
+    call("unshare", CLONE_NEWPID)
+    if os.fork() == 0:
+        call("unshare", CLONE_NEWNS)
+        os.setsid()
+        enter()
+    while True:
+        signal.pause()
+
+
+def start_anew(*arguments):
+    """Runs the program from its beginning, with nothing open of the world outside."""
+    null, log = os.open("/dev/null", os.O_RDONLY), os.open("log", os.O_WRONLY | os.O_APPEND)
+    for number, file in enumerate([null, log, log]):
+        os.dup2(file, number)
+    os.closerange(3, 1000)
+    os.execv(sys.executable, [sys.executable, sys.argv[0], "inside", *arguments])

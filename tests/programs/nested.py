@@ -1,17 +1,16 @@
 """The first task of pid and mount namespaces of its own, with a root of its own, and children in more
-mount namespaces below; all look at their mounts and files in every round. Its argument is a directory that one of the
-children has bound from outside."""
+mount namespaces below; all look at their mounts and files in every round. Its argument is a
+directory that one of the children has bound from outside."""
 import array
 import mmap
 import os
-import signal
 import socket
 import struct
 import sys
 import time
 
-from mounting import (BIND, CLONE_NEWNS, CLONE_NEWPID, DETACH, PIVOT_ROOT, SHARED, SLAVE,
-                      call, enter_root, mount, mounts, same, same_at_last, until_not_lost, write)
+from mounting import (BIND, CLONE_NEWNS, DETACH, PIVOT_ROOT, SHARED, SLAVE, call, enter_root, mount,
+                      mounts, same, same_at_last, start, start_anew, until_not_lost, write)
 
 IN_CREATE = 0x100
 
@@ -146,15 +145,9 @@ def events(tasks):
 
 
 def enter():
-    os.setsid()
     enter_root(sys.argv[1:])
     first()
-    null, log = os.open("/dev/null", os.O_RDONLY), os.open("log", os.O_WRONLY | os.O_APPEND)
-    for number, file in enumerate([null, log, log]):
-        os.dup2(file, number)
-    os.closerange(3, 1000)
-    arguments = [sys.executable, __file__, "inside", *sys.argv[1:]]
-    os.execv(sys.executable, arguments)
+    start_anew(*sys.argv[1:])
 
 
 def inside():
@@ -197,10 +190,4 @@ def inside():
 
 if sys.argv[1:2] == ["inside"]:
     inside()
-call("unshare", CLONE_NEWPID)
-if os.fork() == 0:
-    call("unshare", CLONE_NEWNS)
-    enter()
-# What lives in the namespaces comes and goes with dumps and restores.
-while True:
-    signal.pause()
+start(enter)

@@ -2,10 +2,10 @@
 //! namespaces.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use commensal_tests::harness::{Dumper, Program, Target, Then, process};
-use commensal_tests::judge_or_skip;
+use commensal_tests::{judge_or_skip, machine_or_skip};
 use serde_json::Value;
 
 const LOCKS: &[&str] = &["--file-locks"];
@@ -114,6 +114,43 @@ fn nested_mount_namespaces_round_trip_twice() {
 #[test]
 fn nested_mount_namespaces_resume() {
     resumes(&nested(), 20);
+}
+
+/// An overlay, and those file systems of the kernel that can be mounted here.
+fn layers() -> Program {
+    let kinds = ["fusectl", "binfmt_misc", "securityfs", "debugfs"];
+    let possible = kinds.into_iter().filter(|kind| can_mount(kind, ""));
+    let program = Program::script("python3", "layers.py").restless();
+    possible.fold(program, Program::arg)
+}
+
+/// Whether a file system can be mounted, with options in which `.` is a new directory.
+fn can_mount(kind: &str, options: &str) -> bool {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let here = dir.path().display().to_string();
+    let mounted = Command::new("unshare")
+        .args(["--mount", "sh", "-ec"])
+        .arg("cd \"$0\"; mkdir a b c d; mount -t \"$1\" -o \"rw$2\" none d")
+        .args([here.as_str(), kind, &options.replace('.', &here)])
+        .stderr(Stdio::null())
+        .status();
+    mounted.is_ok_and(|status| status.success())
+}
+
+fn can_overlay() -> bool {
+    can_mount("overlay", ",lowerdir=./a,upperdir=./b,workdir=./c")
+}
+
+#[test]
+fn an_overlay_round_trips_twice() {
+    machine_or_skip!(can_overlay(), "an overlay of a temporary directory");
+    round_trips_twice(&layers(), 5);
+}
+
+#[test]
+fn an_overlay_resumes() {
+    machine_or_skip!(can_overlay(), "an overlay of a temporary directory");
+    resumes(&layers(), 5);
 }
 
 /// A name is of a mount point in the namespace of the root of the tree, and of no other.

@@ -31,6 +31,14 @@ pub enum External {
         /// The name by which the restore is given it.
         name: String,
     },
+    /// `dev[MAJOR/MINOR]:NAME`: the device that a file system is on, all of which a mount shows, of a
+    /// mount namespace of the tree's own. Both numbers are decimal.
+    Device {
+        /// The major and the minor number.
+        number: (u32, u32),
+        /// The name by which the restore is given it.
+        name: String,
+    },
     /// `net[INODE]:NAME`: the network namespace of the tree.
     Network {
         /// The namespace's inode number, decimal.
@@ -48,6 +56,7 @@ impl External {
             Self::Tty { rdev, dev } => format!("tty[{rdev:x}:{dev:x}]"),
             Self::Unix { inode } => format!("unix[{inode}]"),
             Self::Mount { point, .. } => format!("mnt[{point}]"),
+            Self::Device { number, .. } => format!("dev[{}/{}]", number.0, number.1),
             Self::Network { inode, .. } => format!("net[{inode}]"),
         }
     }
@@ -59,7 +68,7 @@ pub enum ParseExternalError {
     /// A kind that is not supported, or none.
     #[error(
         "external resource {0:?} is of no kind this dump knows; it knows file[], tty[], \
-         unix[], mnt[] and net[]"
+         unix[], mnt[], dev[] and net[]"
     )]
     Kind(String),
     /// The part in brackets is missing or wrong.
@@ -102,6 +111,14 @@ impl FromStr for External {
                 name: name(tail).ok_or_else(malformed)?,
             }),
             "mnt" => Err(malformed()),
+            "dev" => {
+                let (major, minor) = id.split_once('/').ok_or_else(malformed)?;
+                let number = |text: &str| text.parse().map_err(|_| malformed());
+                Ok(Self::Device {
+                    number: (number(major)?, number(minor)?),
+                    name: name(tail).ok_or_else(malformed)?,
+                })
+            }
             "net" => Ok(Self::Network {
                 inode: id.parse().map_err(|_| malformed())?,
                 name: name(tail).ok_or_else(malformed)?,
@@ -136,6 +153,12 @@ mod tests {
             name: "null".into(),
         };
         assert_eq!("mnt[/dev/null]:null".parse(), Ok(mount));
+        let device = External::Device {
+            number: (8, 17),
+            name: "disk".into(),
+        };
+        assert_eq!(device.id(), "dev[8/17]");
+        assert_eq!("dev[8/17]:disk".parse(), Ok(device));
     }
 
     #[test]
@@ -154,6 +177,8 @@ mod tests {
             "net[1]",
             "mnt[/dev]",
             "mnt[]",
+            "dev[8]:disk",
+            "dev[8/17]",
         ] {
             assert!(
                 matches!(text.parse::<External>(), Err(ParseExternalError::Id(_))),

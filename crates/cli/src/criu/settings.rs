@@ -225,7 +225,7 @@ impl Settings {
             return self.find_mounts(flags);
         }
         // CRIU takes any text, of which some is for a restore only.
-        if !["file[", "tty[", "unix[", "net[", "mnt["]
+        if !["file[", "tty[", "unix[", "net[", "mnt[", "dev["]
             .iter()
             .any(|kind| text.starts_with(kind))
         {

@@ -1,5 +1,8 @@
 //! Mounts that the restore is given: by the caller's name, or found among our own.
 
+use commensal_images::messages::FsType;
+
+use super::filesystem::fs_type;
 use super::mountinfo::is_below;
 use super::{Mount, MountChoices, Mounts};
 use crate::{External, Options};
@@ -9,6 +12,8 @@ use crate::{External, Options};
 pub enum Given {
     /// A name of the caller's.
     Name(String),
+    /// The file system is on a device that has a name of the caller's.
+    Device(String),
     /// The path that we have it at.
     Path {
         /// The path.
@@ -24,6 +29,21 @@ pub fn named(mount: &Mount, options: &Options) -> Option<Given> {
     externals.find_map(|external| match external {
         External::Mount { point, name } if point.as_bytes() == mount.point => {
             Some(Given::Name(name.clone()))
+        }
+        _ => None,
+    })
+}
+
+/// By which name of its device a restore is given a mount of a whole file system that it would not
+/// mount by itself.
+pub fn on_device(mount: &Mount, options: &Options) -> Option<Given> {
+    if !mount.is_whole() || fs_type(mount, &options.mounts) != FsType::Unsupported {
+        return None;
+    }
+    let mut externals = options.external.iter();
+    externals.find_map(|external| match external {
+        External::Device { number, name } if *number == mount.dev => {
+            Some(Given::Device(name.clone()))
         }
         _ => None,
     })

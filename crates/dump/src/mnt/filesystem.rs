@@ -7,7 +7,7 @@ use super::{Mount, MountChoices};
 /// What a restore needs of a file system that it mounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contents {
-    /// Nothing: the kernel fills it.
+    /// Nothing: the kernel fills it, or it has its files from elsewhere.
     OfTheKernel,
     /// All files in it.
     Files,
@@ -16,7 +16,7 @@ pub enum Contents {
 }
 
 /// The file systems that a restore mounts, by the name that mountinfo has.
-const KNOWN: [(&[u8], FsType, Contents); 12] = [
+const KNOWN: [(&[u8], FsType, Contents); 15] = [
     (b"proc", FsType::Proc, Contents::OfTheKernel),
     (b"sysfs", FsType::Sysfs, Contents::OfTheKernel),
     (b"devtmpfs", FsType::Devtmpfs, Contents::OfTheKernel),
@@ -29,11 +29,15 @@ const KNOWN: [(&[u8], FsType, Contents); 12] = [
     (b"tracefs", FsType::Tracefs, Contents::OfTheKernel),
     (b"cgroup", FsType::Cgroup, Contents::OfTheKernel),
     (b"cgroup2", FsType::Cgroup2, Contents::OfTheKernel),
+    // There is one for all; its entries stay in it.
+    (b"binfmt_misc", FsType::BinfmtMisc, Contents::OfTheKernel),
+    (b"fusectl", FsType::Fusectl, Contents::OfTheKernel),
+    // Its files are in other file systems.
+    (b"overlay", FsType::Overlayfs, Contents::OfTheKernel),
 ];
 
 /// What the images call those that can be bound or given from outside only.
-const OTHERS: [(&[u8], FsType); 4] = [
-    (b"overlay", FsType::Overlayfs),
+const OTHERS: [(&[u8], FsType); 3] = [
     (b"aufs", FsType::Aufs),
     (b"fuse", FsType::Fuse),
     (b"autofs", FsType::Autofs),

@@ -7,6 +7,7 @@
 //! - `table`: where a restore takes each mount from, and what is refused;
 //! - `sharing`: groups of mounts that share events;
 //! - `external`: mounts that the restore is given;
+//! - `overlay`: whether it finds the directories of an overlay;
 //! - `rights`: what it may mount in a user namespace;
 //! - `image`: an entry for each mount;
 //! - `contents`, `archive`: what is in the file systems that are mounted anew;
@@ -23,6 +24,7 @@ mod filesystem;
 mod image;
 pub mod mountinfo;
 mod namespace;
+mod overlay;
 mod rights;
 mod root;
 mod sharing;

@@ -2,6 +2,7 @@
 //! it gives a mount its group by copying that of another one, which must show all that it shows.
 
 use super::Mount;
+use super::external::Given;
 use super::mountinfo::is_below;
 use super::table::{Against, Table};
 
@@ -11,7 +12,7 @@ pub fn against(mount: &Mount, table: &Table<'_>) -> Option<Against> {
         let mut others = table.mounts();
         others.any(|other| {
             (other.id != mount.id && other.shared == mount.master)
-                || (table.is_from_outside(other)
+                || (is_bound_from_outside(other, table)
                     && other.master == mount.master
                     && super::table::holds(other, mount))
         })
@@ -31,6 +32,12 @@ pub fn against(mount: &Mount, table: &Table<'_>) -> Option<Against> {
             "make it private: mount --make-private".into(),
         )
     })
+}
+
+/// Whether the restore binds a mount from one outside of the tree, whose groups it can have then.
+fn is_bound_from_outside(mount: &Mount, table: &Table<'_>) -> bool {
+    let given = table.external(mount);
+    table.is_root_of_tree(mount) || given.is_some_and(|given| !matches!(given, Given::Device(_)))
 }
 
 /// The mount whose group a restore copies: of those of the same group the one that shows most, and

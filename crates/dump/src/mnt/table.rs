@@ -4,7 +4,7 @@ use commensal_images::messages::FsType;
 use commensal_sys::Pid;
 
 use super::external::{self, Given};
-use super::{Contents, Mount, Mounts, Namespace, Namespaces, Rights, filesystem, sharing};
+use super::{Contents, Mount, Mounts, Namespace, Namespaces, Rights, filesystem, overlay, sharing};
 use crate::tree::namespaces::own_pid;
 use crate::{Options, Place, Refusal, Result};
 
@@ -73,7 +73,7 @@ impl<'m> Table<'m> {
     }
 
     /// Whether a mount is the root directory of the tree: the restore is given that.
-    fn is_root_of_tree(&self, mount: &Mount) -> bool {
+    pub(super) fn is_root_of_tree(&self, mount: &Mount) -> bool {
         mount.is_root() && self.is_in_first(mount)
     }
 
@@ -83,17 +83,19 @@ impl<'m> Table<'m> {
     }
 
     /// By what a restore is given a mount.
-    fn external(&self, mount: &Mount) -> Option<Given> {
+    pub(super) fn external(&self, mount: &Mount) -> Option<Given> {
         if mount.is_root() {
             return None;
         }
         let named = || external::named(mount, self.options);
         let named = self.is_in_first(mount).then(named).flatten();
-        named.or_else(|| external::found(mount, self.ours.as_ref()?, &self.options.mounts))
+        named
+            .or_else(|| external::on_device(mount, self.options))
+            .or_else(|| external::found(mount, self.ours.as_ref()?, &self.options.mounts))
     }
 
     /// Whether a mount is the root of the tree, or one that the restore is given.
-    pub fn is_from_outside(&self, mount: &Mount) -> bool {
+    fn is_from_outside(&self, mount: &Mount) -> bool {
         self.is_root_of_tree(mount) || self.external(mount).is_some()
     }
 
@@ -177,10 +179,19 @@ impl<'m> Table<'m> {
             let against = self.source(mount).err();
             let against = against.or_else(|| against_place(mount, &namespace.mounts));
             let against = against.or_else(|| sharing::against(mount, self));
+            let against = against.or_else(|| self.against_layers(mount, namespace));
             let against = against.or_else(|| self.against_cover(mount, &namespace.mounts));
             refusals.extend(against.map(|(reason, remedy)| refuse(task, mount, reason, remedy)));
         }
         refusals
+    }
+
+    /// An overlay of directories that the restore would not find.
+    fn against_layers(&self, mount: &Mount, namespace: &Namespace) -> Option<Against> {
+        let is_mounted =
+            mount.fs_type == b"overlay" && matches!(self.source(mount), Ok(Source::New(_)));
+        let reason = is_mounted.then(|| overlay::against(mount, &namespace.root))??;
+        Some((reason, self.give(mount)))
     }
 
     /// A mount in a user namespace whose files would have to be read, and another hides.
@@ -201,13 +212,19 @@ impl<'m> Table<'m> {
 
     /// To provide a mount to the restore, as far as that can be.
     fn give(&self, mount: &Mount) -> String {
-        match self.is_in_first(mount) {
-            true => give(mount),
-            false => {
-                "unmount it, or mount it in the namespace of the root of the tree, too, and let \
-                      the restore provide it there: --external mnt[...]:NAME"
-                    .into()
-            }
+        let (major, minor) = mount.dev;
+        if !self.is_in_first(mount) {
+            return "unmount it, or mount it in the namespace of the root of the tree, too, and let \
+                    the restore provide it there: --external mnt[...]:NAME"
+                .into();
+        }
+        // Major 0 is of file systems without a device.
+        match major != 0 && mount.is_whole() {
+            true => format!(
+                "{}, or its device: --external dev[{major}/{minor}]:NAME",
+                give(mount)
+            ),
+            false => give(mount),
         }
     }
 }

@@ -111,3 +111,22 @@ fn a_group_needs_a_mount_that_shows_all() {
     let foreign = "14 10 0:9 /c /c rw master:3 - tmpfs none rw";
     assert_eq!(reasons(&[ROOT, TMP, a, foreign], &options).len(), 1);
 }
+
+#[test]
+fn a_file_system_on_a_device_may_be_given() {
+    let lines = [
+        ROOT,
+        "12 10 8:2 / /disk rw - xfs /dev/b rw",
+        "13 10 8:2 /a /a rw - xfs /dev/b rw",
+    ];
+    assert_eq!(reasons(&lines, &Options::default()).len(), 1);
+    let device = External::Device {
+        number: (8, 2),
+        name: "x".into(),
+    };
+    let options = Options {
+        external: vec![device],
+        ..Options::default()
+    };
+    assert_eq!(reasons(&lines, &options), [""; 0]);
+}
