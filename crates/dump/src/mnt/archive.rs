@@ -1,20 +1,19 @@
-//! The files of a file system as a tar archive, compressed with gzip, which is how the images
-//! have them.
+//! The files of a file system as a tar archive in a gzip file, which is how the images have them;
+//! without compression, as the tree stands still.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use commensal_images::{RawWriter, WriteError};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use rustix::fs::{Dir, FileType, Mode, OFlags, major, minor, openat};
 use tar::{Builder, EntryType, Header, HeaderMode};
 
+use super::gzip::Stored;
 use super::sparse::Extents;
 use crate::Cancel;
 use crate::files::Stat;
@@ -52,7 +51,7 @@ type Result<T, E = Error> = core::result::Result<T, E>;
 
 /// An archive that is being written.
 pub struct Archive<'s> {
-    tar: Builder<GzEncoder<Output<'s>>>,
+    tar: Builder<Stored<'s>>,
     /// Where the first name of a file with several is, by inode.
     linked: HashMap<u64, PathBuf>,
     /// A file with extended attributes, which the archive does not have.
@@ -74,12 +73,7 @@ impl<'s> Archive<'s> {
         users: &'s Users,
         cancel: &'s Cancel,
     ) -> Result<Option<String>> {
-        let output = Output {
-            image,
-            offset: 0,
-            failed: None,
-        };
-        let mut tar = Builder::new(GzEncoder::new(output, Compression::fast()));
+        let mut tar = Builder::new(Stored::new(image));
         tar.mode(HeaderMode::Complete);
         let mut archive = Self {
             tar,
@@ -94,29 +88,19 @@ impl<'s> Archive<'s> {
     }
 
     fn end(self, written: Result<()>) -> Result<Option<String>> {
-        let ended = self.tar.into_inner().and_then(GzEncoder::finish);
-        match (ended, written) {
-            (
-                Ok(Output {
-                    failed: Some(error),
-                    ..
-                }),
-                _,
-            ) => Err(Error::Image(error)),
-            (_, Err(error)) => Err(error),
-            (Ok(_), Ok(())) => Ok(self.lost),
-            (Err(source), Ok(())) => Err(Error::Read {
-                path: "archive".into(),
-                source,
-            }),
-        }
+        let ended = self.tar.into_inner().map_err(|source| Error::Read {
+            path: "archive".into(),
+            source,
+        });
+        ended?.finish().map_err(Error::Image)?;
+        written.map(|()| self.lost)
     }
 
     /// Does something that may fail for a file at `path`.
     fn read<T>(
         &mut self,
         path: impl AsRef<Path>,
-        work: impl FnOnce(&mut Builder<GzEncoder<Output<'s>>>) -> io::Result<T>,
+        work: impl FnOnce(&mut Builder<Stored<'s>>) -> io::Result<T>,
     ) -> Result<T> {
         work(&mut self.tar).map_err(|source| Error::Read {
             path: path.as_ref().to_owned(),
@@ -272,26 +256,4 @@ fn names(fd: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
     }
     names.sort_unstable();
     Ok(names)
-}
-
-/// An image as a stream.
-struct Output<'s> {
-    image: RawWriter<'s>,
-    offset: u64,
-    failed: Option<WriteError>,
-}
-
-impl Write for Output<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Told at the end; what follows is written nowhere.
-        if self.failed.is_none() {
-            self.failed = self.image.write_all_at(bytes, self.offset).err();
-        }
-        self.offset += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

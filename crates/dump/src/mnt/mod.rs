@@ -10,7 +10,7 @@
 //! - `overlay`: whether it finds the directories of an overlay;
 //! - `rights`: what it may mount in a user namespace;
 //! - `image`: an entry for each mount;
-//! - `contents`, `archive`: what is in the file systems that are mounted anew;
+//! - `contents`, `archive`, `gzip`: what is in the file systems that are mounted anew;
 //! - `clean`: a mount without what lies over and below it.
 //!
 //! What is on the disk is not saved: the restore is given a directory as the root of the tree.
@@ -21,6 +21,7 @@ mod clean;
 mod contents;
 mod external;
 mod filesystem;
+mod gzip;
 mod image;
 pub mod mountinfo;
 mod namespace;
