@@ -14,6 +14,7 @@
 mod cgroup;
 mod collect;
 mod cpu_info;
+mod end;
 mod error;
 mod external;
 pub mod files;

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use commensal_images::stream::{Compression, ImageStream};
 use commensal_images::{Image, ImageSet, ImageSink};
@@ -11,7 +11,7 @@ use commensal_sys::Pid;
 
 use crate::collect::{Collected, Collector, Copier, Memory};
 use crate::cpu_info::cpu_info;
-use crate::files::{Drained, UnreadData};
+use crate::end::End;
 use crate::let_go::Standing;
 use crate::mm::{PageServer, PageWriter};
 use crate::net::namespace::{self as network, Entered, Networks};
@@ -160,82 +160,32 @@ fn run_here<S: ImageSink>(
         let networks = (&networks, &*run_id);
         let (mut collected, standing) =
             images(&set, frozen, collector, &copier, networks, options)?;
-        let tree = match options.then == Then::Resume && !stages.need_stopped_tree() {
-            false => Tree::Stands(Box::new(standing)),
-            true => {
-                collected.figures.unread_terminals =
-                    collected.unread.take().map_or(0, UnreadData::leave);
-                stages.unlock_network(true);
-                Tree::RunsOn {
-                    gone: standing.let_go(Then::Resume, ""),
-                    frozen: freezing.elapsed(),
-                }
-            }
+        let end = End {
+            stages: &stages,
+            options,
+            frozen_since: freezing,
         };
-        Ok::<_, Error>((freezing, time, tree, collected, copier.finish()))
+        let (tree, lost) = end.collected(standing, collected.unread.take())?;
+        collected.figures.unread_terminals = lost;
+        Ok::<_, Error>((end, time, tree, collected, copier.finish()))
     });
-    let (freezing, freezing_time, tree, collected, trackers) = still?;
+    let (end, freezing, tree, collected, trackers) = still?;
     server.as_ref().map_or(Ok(()), PageServer::close)?;
     let Collected {
         own_ids,
         own_cgroups,
-        mut figures,
-        unread,
+        figures,
         links,
         ..
     } = collected;
-    let inventory = || inventory::inventory(options, &own_ids, own_cgroups, &run_id);
-    let (sink, hook, gone, frozen);
-    match tree {
-        Tree::RunsOn {
-            gone: went,
-            frozen: time,
-        } => {
-            (gone, frozen) = (went, time);
-            drop(pages);
-            sink = set.finish(&inventory())?;
-            links.keep();
-            hook = stages.dumped()?;
-        }
-        Tree::Stands(standing) => {
-            // Reading a terminal takes its data from the tree, which must not miss it.
-            let drained = match options.then {
-                Then::Kill => unread.map(UnreadData::drain).transpose()?,
-                Then::Resume | Then::Stop => {
-                    figures.unread_terminals = unread.map_or(0, UnreadData::leave);
-                    None
-                }
-            };
-            if let Some(drained) = &drained {
-                figures.unread_terminals = drained.lost();
-            }
-            drop(pages);
-            let inventory = inventory();
-            sink = set.finish(&inventory)?;
-            links.keep();
-            hook = stages.dumped()?;
-            let then = match hook {
-                Ok(()) => options.then,
-                Err(_) => Then::Resume,
-            };
-            // Put back before the tree runs on.
-            match then {
-                Then::Kill => drained.map_or((), Drained::forget),
-                Then::Resume | Then::Stop => drop(drained),
-            }
-            stages.unlock_network(then == Then::Resume);
-            gone = standing.let_go(then, inventory.dump_criu_run_id());
-            frozen = freezing.elapsed();
-        }
-    }
-    hook.map_err(|source| Error::Hook {
-        stage: "post-dump",
-        source,
-    })?;
-    gone?;
+    let inventory = inventory::inventory(options, &own_ids, own_cgroups, &run_id);
+    drop(pages);
+    let sink = set.finish(&inventory)?;
+    links.keep();
+    let frozen = end.images_complete(tree, inventory.dump_criu_run_id())?;
     drop(trackers);
     let summary = Summary {
-        freezing: freezing_time,
+        freezing,
         frozen,
         rounds: rounds.count,
         pages_pre_copied: rounds.pages,
@@ -253,19 +203,6 @@ fn lock_of_own_network(options: &Options, network: Option<&Entered>) -> Options 
         options.network_lock = NetworkLock::Nftables;
     }
     options
-}
-
-/// What became of the tree when everything was collected.
-enum Tree {
-    /// It waits for its images to be complete.
-    Stands(Box<Standing>),
-    /// It was let go at once.
-    RunsOn {
-        /// Whether that worked.
-        gone: Result<()>,
-        /// How long it stood still.
-        frozen: Duration,
-    },
 }
 
 /// Collects a tree that stands still, and writes all images that tell of it.
