@@ -110,26 +110,20 @@ impl Lock {
         self.release()
     }
 
-    /// Puts a lock of all packets of our network namespace in this one's
-    /// place, which a restore removes.
+    /// Puts a lock of all packets of our network namespace in this one's place, which a restore
+    /// removes: of nftables, as that in the images. None where the caller locks.
     pub fn leave_all_to_restore(&mut self, method: NetworkLock, run_id: &str) -> Result<()> {
-        match method {
-            NetworkLock::Skip => Ok(()),
-            NetworkLock::Nftables => nft::Table::create_for_all(run_id),
-            NetworkLock::Iptables => iptables::drop_all_for_restore(),
+        if method != NetworkLock::Skip {
+            nft::Table::create_for_all(run_id).map_err(failed)?;
         }
-        .map_err(failed)?;
         self.release()
     }
 }
 
 /// What a restore finds in the packet filter of a network namespace that it makes: a lock of all
-/// packets, as [`Lock::leave_all_to_restore`] leaves it. Nothing where the caller locks.
-pub fn in_images(method: NetworkLock, run_id: &str) -> String {
-    match method {
-        NetworkLock::Skip => String::new(),
-        NetworkLock::Nftables | NetworkLock::Iptables => nft::text_for_all(run_id),
-    }
+/// packets, as [`Lock::leave_all_to_restore`] leaves it.
+pub fn in_images(run_id: &str) -> String {
+    nft::text_for_all(run_id)
 }
 
 impl Drop for Lock {
@@ -258,7 +252,7 @@ mod tests {
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
-        let text = in_images(NetworkLock::Iptables, run_id);
+        let text = in_images(run_id);
         nft.stdin
             .take()
             .unwrap()
@@ -274,6 +268,5 @@ mod tests {
         }
         assert_eq!(table.matches("policy drop").count(), 2, "{table}");
         assert_eq!(table.matches("0x0000c114 accept").count(), 2, "{table}");
-        assert_eq!(in_images(NetworkLock::Skip, run_id), "");
     }
 }

@@ -3,7 +3,6 @@
 
 use std::ffi::CString;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::super::address::{Connection, Endpoint};
@@ -83,19 +82,6 @@ pub fn insert_for_restore(connections: &[Connection]) -> io::Result<()> {
         apply(program, &inserts.collect::<Vec<_>>())?;
     }
     Ok(())
-}
-
-/// Makes the chain that drops everything and that CRIU's restore removes.
-pub fn drop_all_for_restore() -> io::Result<()> {
-    let mut rules = vec![":CRIU - [0:0]".to_owned()];
-    rules.extend(HOOKS.map(|hook| format!("-I {hook} -j CRIU")));
-    rules.push(format!("-A CRIU -m mark --mark {RESTORE_MARK} -j ACCEPT"));
-    rules.push("-A CRIU -j DROP".to_owned());
-    let ipv6 = Path::new("/proc/sys/net/ipv6").exists();
-    let programs = if ipv6 { &PROGRAMS[..] } else { &PROGRAMS[..1] };
-    programs
-        .iter()
-        .try_for_each(|program| apply(program, &rules))
 }
 
 /// The connections that each program's rules are for, where there are any.

@@ -14,7 +14,7 @@ use super::{all_of, refusal};
 use crate::files::{OpenFile, Stat, TunDevices};
 use crate::net::lock;
 use crate::tree::namespaces::{IdsOfTree, inode_of, own_pid, tree_id};
-use crate::{External, Options, Refusal, Result};
+use crate::{External, NetworkLock, Options, Refusal, Result};
 
 /// The network namespaces of a tree, that of its root first, which the dump runs in.
 #[derive(Clone, Debug, Default)]
@@ -132,8 +132,9 @@ impl Networks {
     ) -> Result<()> {
         let own = self.own();
         let dump = |network: &Network| {
-            let lock = match network.is_here {
-                true => lock::in_images(options.network_lock, run_id),
+            let locked = network.is_here && options.network_lock != NetworkLock::Skip;
+            let lock = match locked {
+                true => lock::in_images(run_id),
                 false => String::new(),
             };
             network.dump(own, set, options, &lock)

@@ -7,6 +7,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use commensal_seized::later;
+
 use super::fresh;
 
 const ROOT: &str = "/proc/sys/net";
@@ -33,7 +35,9 @@ pub fn warn() {
     let usual = match fresh::inside(read) {
         Ok(usual) => usual,
         Err(error) => {
-            tracing::warn!("settings of the network namespace may be lost: {error}");
+            later(move || {
+                tracing::warn!("settings of the network namespace may be lost: {error}")
+            });
             return;
         }
     };
@@ -42,12 +46,14 @@ pub fn warn() {
         other.is_some_and(|other| other != *value)
     });
     let set: Vec<String> = set.map(|(name, value)| format!("{name}={value}")).collect();
+    let set = set.join(", ");
     if !set.is_empty() {
-        tracing::warn!(
-            "the images have no place for these settings of the network namespace; the restore must \
-             set them again (--action-script): {}",
-            set.join(", ")
-        );
+        later(move || {
+            tracing::warn!(
+                "the images have no place for these settings of the network namespace; the restore \
+                 must set them again (--action-script): {set}"
+            )
+        });
     }
 }
 
