@@ -128,7 +128,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             segments: None,
             options,
             pids: prepared.pids.clone(),
-            users: Users::OURS,
+            users: prepared.users.clone(),
             figures: Summary::default(),
         })
     }
@@ -174,7 +174,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         let segments = self.segments.iter().flat_map(Segments::ids);
         self.files.reserve_shared_memory(segments);
         let pids = frozen.members.iter().map(|member| member.pid);
-        self.users = Users::of(root)?;
+        self.users.look_again(root)?;
         let refusals = userns::check(root, &self.users)?;
         if !refusals.is_empty() {
             return Err(refusals.into());
@@ -182,6 +182,11 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         let users = self.users.clone();
         self.files.begin(pids.collect(), self.pids.clone(), users);
         self.files.read_namespaces(&live)
+    }
+
+    /// What the tree calls users and groups, once it has begun.
+    pub fn users(&self) -> &Users {
+        &self.users
     }
 
     /// The network namespaces of the tree, once it has begun.

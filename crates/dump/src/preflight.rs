@@ -72,6 +72,7 @@ fn look(root: Pid, options: &Options) -> Result<Prepared> {
     let mut prepared = Prepared::new(root, &pids, inside, options, &mut refusals)?;
     none(refusals)?;
     prepared.networks = Networks::of(&pids)?;
+    prepared.users = users;
     Ok(prepared)
 }
 

@@ -14,6 +14,7 @@ use crate::pidns::Pids;
 use crate::rounds::Rounds;
 use crate::tree::ids::Ids;
 use crate::tree::namespaces::has_own;
+use crate::userns::Users;
 use crate::{Error, Options, Refusal, Result};
 
 /// What is known of the tree, and of ourselves, before the tree is stopped.
@@ -36,6 +37,8 @@ pub struct Prepared {
     pub pids: Pids,
     /// Its network namespaces.
     pub networks: Networks,
+    /// What it calls users and groups.
+    pub users: Users,
 }
 
 impl Prepared {
@@ -68,6 +71,7 @@ impl Prepared {
             rounds: Rounds::default(),
             pids,
             networks: Networks::default(),
+            users: Users::OURS,
         };
         for &pid in tasks {
             match prepared.read(pid) {

@@ -218,7 +218,7 @@ fn images<'s, S: ImageSink>(
     collector.begin(&frozen, copier)?;
     let networks = collector.networks().clone();
     networks.check(looked_at, options)?;
-    networks.dump(set, options, run_id)?;
+    networks.dump((set, collector.users()), options, run_id)?;
     let mut tasks = Vec::new();
     for member in frozen.members {
         options.cancel.check()?;

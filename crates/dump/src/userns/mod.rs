@@ -18,7 +18,7 @@ use commensal_images::messages::UsernsEntry;
 use commensal_images::{Image, ImageSet, ImageSink};
 use commensal_sys::Pid;
 
-use crate::tree::namespaces::{has_own, tree_id};
+use crate::tree::namespaces::{has_own, inode_of, tree_id};
 use crate::{Place, Refusal, Result};
 pub use check::{check, check_task, foreign_network, is_owned, nested};
 use map::Map;
@@ -112,6 +112,8 @@ pub struct Users(Option<Maps>);
 
 #[derive(Clone, Debug)]
 struct Maps {
+    /// The inode of the namespace.
+    namespace: Option<u64>,
     users: Map,
     groups: Map,
 }
@@ -137,9 +139,27 @@ impl Users {
             return Ok(Self::OURS);
         }
         Ok(Self(Some(Maps {
+            namespace: inode_of(root, "user")?,
             users: Map::read(root, "uid_map")?,
             groups: Map::read(root, "gid_map")?,
         })))
+    }
+
+    /// Reads them anew where they may have changed since the tree of `root` was looked at: it may be
+    /// in another namespace now, and maps are written once (user_namespaces(7)).
+    ///
+    /// # Errors
+    ///
+    /// As [`Users::of`].
+    pub fn look_again(&mut self, root: Pid) -> Result<()> {
+        let same = match &self.0 {
+            None => !has_own(root, "user")?,
+            Some(maps) => !maps.are_empty() && maps.namespace == inode_of(root, "user")?,
+        };
+        if !same {
+            *self = Self::of(root)?;
+        }
+        Ok(())
     }
 
     /// Whether the tree has a user namespace of its own.
@@ -201,6 +221,7 @@ impl Users {
     pub fn with_maps(users: &str, groups: &str) -> Self {
         let map = |text: &str| Map::parse(text.as_bytes()).unwrap();
         Self(Some(Maps {
+            namespace: None,
             users: map(users),
             groups: map(groups),
         }))

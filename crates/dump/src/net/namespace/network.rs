@@ -94,7 +94,7 @@ impl Network {
     pub(super) fn dump<S: ImageSink>(
         &self,
         all: &[Self],
-        set: &ImageSet<S>,
+        (set, users): (&ImageSet<S>, &Users),
         options: &Options,
         lock: &str,
     ) -> Result<()> {
@@ -111,7 +111,7 @@ impl Network {
                 let ids = ids(all, options)?;
                 // They may have changed since the tree ran.
                 super::all_of(links::check(self.task, &ids)?)?;
-                self.contents(ids, set, lock)?;
+                self.contents(ids, (set, users), lock)?;
             }
             for (image, bytes) in conntrack::save(id)? {
                 if !bytes.is_empty() {
@@ -125,12 +125,11 @@ impl Network {
     fn contents<S: ImageSink>(
         &self,
         nsids: Vec<NetnsId>,
-        set: &ImageSet<S>,
+        (set, users): (&ImageSet<S>, &Users),
         lock: &str,
     ) -> Result<()> {
         let (id, task) = (self.id, self.task);
-        let users = Users::of(task)?;
-        let settings = settings::of_namespace(&users).map_err(|unmapped| {
+        let settings = settings::of_namespace(users).map_err(|unmapped| {
             refusal(
                 task,
                 "in a network namespace with net.ipv4.ping_group_range set",

@@ -14,6 +14,7 @@ use super::{all_of, refusal};
 use crate::files::{OpenFile, Stat, TunDevices};
 use crate::net::lock;
 use crate::tree::namespaces::{IdsOfTree, inode_of, own_pid, tree_id};
+use crate::userns::Users;
 use crate::{External, NetworkLock, Options, Refusal, Result};
 
 /// The network namespaces of a tree, that of its root first, which the dump runs in.
@@ -126,7 +127,7 @@ impl Networks {
     /// Where something cannot be read.
     pub fn dump<S: ImageSink + Sync>(
         &self,
-        set: &ImageSet<S>,
+        (set, users): (&ImageSet<S>, &Users),
         options: &Options,
         run_id: &str,
     ) -> Result<()> {
@@ -137,7 +138,7 @@ impl Networks {
                 true => lock::in_images(run_id),
                 false => String::new(),
             };
-            network.dump(own, set, options, &lock)
+            network.dump(own, (set, users), options, &lock)
         };
         // At the same time: most of it is waiting for programs.
         let silence = Silence::of_thread();

@@ -35,9 +35,7 @@ pub fn warn() {
     let usual = match fresh::inside(read) {
         Ok(usual) => usual,
         Err(error) => {
-            later(move || {
-                tracing::warn!("settings of the network namespace may be lost: {error}")
-            });
+            later(move || tracing::warn!("settings of the network namespace may be lost: {error}"));
             return;
         }
     };
