@@ -137,14 +137,15 @@ def owner(info):
 
 
 class User:
-    """A child that is another user, with some of root's capabilities; it signals its parent
-    and says who it is, when it is asked to."""
+    """A child that is another user, with some of root's capabilities, and in a mount namespace of its
+    own; it signals its parent and says who it is, when it is asked to."""
 
     def __init__(self):
         ask, self.asked = os.pipe()
         self.said, say = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
+            mine = self.mount()
             self.become()
             expected = credentials()
             same("users", expected[0][0], ["Uid:", "1000", "1001", "100002", "1001"])
@@ -152,10 +153,20 @@ class User:
             while os.read(ask, 1):
                 same("credentials of the user", credentials(), expected)
                 same("maps of the user", namespace(), MAPS)
+                with open("file", opener=lambda *how: os.open(*how, dir_fd=mine)) as file:
+                    same("file of the user", file.read(), "mine")
                 os.kill(os.getppid(), signal.SIGUSR1)
                 os.write(say, b"x")
             os._exit(0)
         self.ask()
+
+    @staticmethod
+    def mount():
+        call("unshare", CLONE_NEWNS)
+        mount("mine", "mine", "tmpfs")
+        with open("mine/file", "w") as file:
+            file.write("mine")
+        return os.open("mine", os.O_RDONLY)
 
     def become(self):
         call("prctl", PR_CAPBSET_DROP, CAP_SYS_TIME)
@@ -172,6 +183,7 @@ class User:
         os.read(self.said, 1)
 
     def check(self):
+        same("mount of the user", os.listdir("mine"), [])
         same("sender", signal.sigwaitinfo({signal.SIGUSR1}).si_uid, 1000)
         self.ask()
 
