@@ -15,8 +15,8 @@ use crate::files::Stat;
 use crate::{Error, Result, proc};
 
 /// Clones a mount of the tree of `root`. It is made by a thread of ours that goes into the tree's
-/// mount namespace; where another mount lies over it, into a private copy of that, in which what
-/// lies over it is unmounted. Nothing changes in the tree's own.
+/// mount namespace; where another mount lies over it, or it is unbindable, into a private copy of that, in
+/// which what lies over it is unmounted. Nothing changes in the tree's own.
 ///
 /// # Errors
 ///
@@ -31,7 +31,7 @@ pub fn clone_of(root: Pid, mount: &Mount, mounts: &Mounts) -> Result<OwnedFd> {
         namespace::unshare_root_directory().map_err(failed("unshare"))?;
         move_into_link_name_space(namespace.as_fd(), None).map_err(failed("setns"))?;
         let covers = covers(mount, mounts);
-        if !covers.is_empty() {
+        if !covers.is_empty() || mount.unbindable {
             uncover(&covers).map_err(failed("umount2"))?;
         }
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
@@ -52,8 +52,16 @@ pub fn is_hidden(mount: &Mount, mounts: &Mounts) -> bool {
     !covers(mount, mounts).is_empty()
 }
 
-/// The mounts that lie over a mount, or over a mount that it is below, the uppermost first.
-fn covers<'m>(mount: &Mount, mounts: &'m Mounts) -> Vec<&'m Mount> {
+/// A mount that lies over another one.
+struct Cover<'m> {
+    mount: &'m Mount,
+    /// How many mounts lie on each other there, it being the lowest.
+    height: usize,
+}
+
+/// The mounts that lie over a mount, or over a mount that it is below, in the order in which they can
+/// be seen and unmounted. What is below them goes with them.
+fn covers<'m>(mount: &Mount, mounts: &'m Mounts) -> Vec<Cover<'m>> {
     // Each mount on the way to it, with where the way leaves it for the next.
     let mut way = vec![(mount.id, mount.point.as_slice())];
     let mut below = mount;
@@ -63,25 +71,48 @@ fn covers<'m>(mount: &Mount, mounts: &'m Mounts) -> Vec<&'m Mount> {
         way.push((above.id, below.point.as_slice()));
         below = above;
     }
-    let over = |other: &&Mount| {
-        let is_aside = way.iter().all(|(id, _)| *id != other.id);
-        let mut leaves = way.iter();
-        is_aside && leaves.any(|(id, point)| other.parent == *id && other.is_above(point))
+    let over = |(id, point): &(u64, &[u8])| {
+        let is_over = |other: &&Mount| {
+            let is_aside = way.iter().all(|(id, _)| *id != other.id);
+            is_aside && other.parent == *id && other.is_above(point)
+        };
+        let mut found: Vec<&Mount> = mounts.iter().filter(is_over).collect();
+        // One that is above others hides these.
+        found.sort_by_key(|cover| cover.point.len());
+        found
     };
-    mounts.iter().rev().filter(over).collect()
+    let covers = way.iter().rev().flat_map(over);
+    covers
+        .map(|mount| Cover {
+            mount,
+            height: height(mount, mounts),
+        })
+        .collect()
 }
 
-/// Unmounts them in a private copy of the mount namespace that this thread is in.
-fn uncover(covers: &[&Mount]) -> Result<(), Errno> {
+/// How many mounts lie on each other at the point of one, from that on.
+fn height(lowest: &Mount, mounts: &Mounts) -> usize {
+    let on = |below: &&Mount| {
+        let (id, point) = (below.id, &below.point);
+        let mut others = mounts.iter();
+        others.find(|other| other.parent == id && other.id != id && other.point == *point)
+    };
+    std::iter::successors(Some(lowest), on).count()
+}
+
+/// Unmounts them in a private copy of the mount namespace that this thread is in. Nothing in there is
+/// unbindable.
+fn uncover(covers: &[Cover<'_>]) -> Result<(), Errno> {
     namespace::unshare_mounts()?;
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private)?;
-    covers.iter().try_for_each(|cover| {
-        unmount(
-            cover.point.as_slice(),
-            UnmountFlags::DETACH | UnmountFlags::NOFOLLOW,
-        )
-    })
+    for cover in covers {
+        for _ in 0..cover.height {
+            let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
+            unmount(cover.mount.point.as_slice(), flags)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -102,12 +133,27 @@ mod tests {
         let mounts = Mounts::parse(lines.into_iter()).unwrap();
         let over = |id| {
             let found = covers(mounts.by_id(id).unwrap(), &mounts);
-            found.iter().map(|mount| mount.id).collect::<Vec<_>>()
+            let found = found.iter().map(|cover| (cover.mount.id, cover.height));
+            found.collect::<Vec<_>>()
         };
-        assert_eq!(over(3), [6, 4]);
-        assert_eq!(over(5), [6]);
-        assert_eq!(over(6), [0u64; 0]);
-        assert_eq!(over(2), [6]);
-        assert_eq!(over(7), [0u64; 0], "3 is under 6");
+        assert_eq!(over(3), [(6, 1), (4, 1)]);
+        assert_eq!(over(5), [(6, 1)]);
+        assert_eq!(over(6), []);
+        assert_eq!(over(2), [(6, 1)]);
+        assert_eq!(over(7), [], "3 is under 6");
+    }
+    #[test]
+    fn several_on_each_other_and_one_above_others_are_told() {
+        let lines = [
+            &b"1 0 8:1 / / rw - ext4 a rw"[..],
+            b"2 1 0:2 / /a/b rw - tmpfs a rw",
+            b"3 2 0:3 / /a/b rw - tmpfs a rw",
+            b"4 3 0:4 / /a/b rw - tmpfs a rw",
+            b"5 1 0:5 / /a rw - tmpfs a rw",
+        ];
+        let mounts = Mounts::parse(lines.into_iter()).unwrap();
+        let found = covers(mounts.by_id(2).unwrap(), &mounts);
+        let found = found.iter().map(|cover| (cover.mount.id, cover.height));
+        assert_eq!(found.collect::<Vec<_>>(), [(5, 1), (3, 2)]);
     }
 }
