@@ -2,9 +2,9 @@
 //! them: a task is entered as soon as that leaves its copy as it was ([`StackCopy`]).
 
 use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Barrier};
-use std::thread::{Scope, ScopedJoinHandle, scope};
+use std::thread::{Scope, ScopedJoinHandle, scope, yield_now};
 use std::time::{Duration, Instant};
 
 use commensal_images::ImageSink;
@@ -20,6 +20,10 @@ use crate::{Error, Result};
 /// Bytes of private mappings below which a thread that reads the flags of all mappings costs more
 /// than it saves: the kernel walks all page tables for them.
 const SMALL: u64 = 64 << 20;
+
+/// How long to look again and again for what the copying thread tells before sleeping until then: an
+/// idle processor takes some hundred microseconds to wake up, as long as a small task takes to copy.
+const SPIN: Duration = Duration::from_micros(500);
 
 /// What copies the memory of one task after the other.
 pub struct Memory<'p, 's, S> {
@@ -196,6 +200,13 @@ impl<'scope> Copier<'scope> {
     }
 
     fn next(&self) -> Result<Told> {
+        let started = Instant::now();
+        while started.elapsed() < SPIN {
+            match self.told.try_recv() {
+                Err(TryRecvError::Empty) => yield_now(),
+                told => return told.map_err(|_| Error::Cancelled)?,
+            }
+        }
         self.told.recv().map_err(|_| Error::Cancelled)?
     }
 

@@ -26,6 +26,12 @@ pub(super) trait PageSource: Sync {
     /// Fills `buf`, which is as long as the batch, from its ranges.
     fn read(&self, batch: &Batch, buf: &mut [u8]) -> Result<()>;
 
+    /// Whether a range was read before: it is not put into one chunk with what comes before it,
+    /// which goes into a mapped image without it.
+    fn was_read(&self, _range: RemoteRange) -> bool {
+        false
+    }
+
     /// Fills a mapped image from `offset` on; `false` where only [`PageSource::read`] can.
     fn read_mapped(&self, _batch: &Batch, _image: &FilePages, _offset: usize) -> Result<bool> {
         Ok(false)
@@ -110,7 +116,7 @@ impl Copy<'_> {
                 failure.check()?;
                 sender.send(chunk).map_err(|_| Error::Cancelled)
             })
-            .all(ranges)?;
+            .all(self.source, ranges)?;
             drop(sender);
             Ok(result)
         });
@@ -214,8 +220,13 @@ impl<F: FnMut(Chunk) -> Result<()>> Cutter<F> {
         }
     }
 
-    fn all<T>(mut self, ranges: impl Ranges<T>) -> Result<T> {
-        let result = ranges(&mut |range| self.add(range))?;
+    fn all<T>(mut self, source: &dyn PageSource, ranges: impl Ranges<T>) -> Result<T> {
+        let result = ranges(&mut |range| {
+            if source.was_read(range) {
+                self.flush()?;
+            }
+            self.add(range)
+        })?;
         self.flush()?;
         Ok(result)
     }

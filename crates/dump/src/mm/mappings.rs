@@ -7,7 +7,7 @@ use commensal_sys::{Pid, RemoteRange};
 use super::classify::{Allow, Facts, Kind};
 use super::vdso_mark;
 use super::{MappedFile, MappedFileCache, Tracker};
-use crate::proc::maps::{MapsLine, maps};
+use crate::proc::maps::{self, MapsLine, maps};
 use crate::proc::smaps::{SmapsEntry, VmFlags, smaps};
 use crate::{Error, Refusal, Result};
 
@@ -58,6 +58,8 @@ pub struct Mappings {
     allow: Allow,
     /// The lines of `maps` that this was made of.
     lines: Vec<MapsLine>,
+    /// A text of `maps` that is these lines; empty where none was read.
+    text: Vec<u8>,
     list: Vec<Mapping>,
 }
 
@@ -76,7 +78,8 @@ impl Mappings {
         loop {
             match Self::from_smaps(pid, smaps(pid)?, files, allow) {
                 Err(Error::Proc { .. }) if attempt < ATTEMPTS => attempt += 1,
-                result => return result,
+                Ok(mappings) => return mappings.with_text(),
+                error => return error,
             }
         }
     }
@@ -89,10 +92,21 @@ impl Mappings {
     ///
     /// As [`Mappings::read`].
     pub fn refresh(&mut self, files: &mut MappedFileCache) -> Result<()> {
-        if maps(self.pid)? != self.lines {
+        let text = maps::text(self.pid)?;
+        // To compare the text takes a tenth of the time that taking it apart does.
+        if text != self.text && maps::parse(self.pid, &text)? != self.lines {
             *self = Self::read(self.pid, files, self.allow)?;
         }
         Ok(())
+    }
+
+    /// With the text of `maps`, if that still says the same.
+    fn with_text(mut self) -> Result<Self> {
+        let text = maps::text(self.pid)?;
+        if maps::parse(self.pid, &text)? == self.lines {
+            self.text = text;
+        }
+        Ok(self)
     }
 
     /// The mappings that are there now just as they were read. What is found while the task is
@@ -215,6 +229,7 @@ impl Mappings {
             pid,
             allow,
             lines,
+            text: Vec::new(),
             list,
         })
     }

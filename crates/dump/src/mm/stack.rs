@@ -124,8 +124,12 @@ impl PageSource for BesideStack<'_> {
         self.memory.read_gathered(&mut rest, buf).map(drop)
     }
 
+    fn was_read(&self, range: RemoteRange) -> bool {
+        self.stack.range.overlaps(range)
+    }
+
     fn read_mapped(&self, batch: &Batch, image: &FilePages, offset: usize) -> Result<bool> {
-        match batch.ranges().any(|range| self.stack.range.overlaps(range)) {
+        match batch.ranges().any(|range| self.was_read(range)) {
             true => Ok(false),
             false => self.memory.read_mapped(batch, image, offset),
         }

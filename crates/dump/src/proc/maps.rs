@@ -121,10 +121,27 @@ fn permissions(text: &[u8]) -> Option<(u32, bool)> {
 /// [`Error::Parse`](crate::Error::Parse) where a line is not as expected or
 /// the mappings are out of order.
 pub fn maps(pid: Pid) -> Result<Vec<MapsLine>> {
-    let text = read(pid, "maps")?;
+    parse(pid, &text(pid)?)
+}
+
+/// The text of them all.
+///
+/// # Errors
+///
+/// [`Error::Gone`](crate::Error::Gone) when the task is.
+pub fn text(pid: Pid) -> Result<Vec<u8>> {
+    read(pid, "maps")
+}
+
+/// The mappings in a text of a task's.
+///
+/// # Errors
+///
+/// [`Error::Parse`](crate::Error::Parse), as [`maps`].
+pub fn parse(pid: Pid, text: &[u8]) -> Result<Vec<MapsLine>> {
     let mut maps = Vec::with_capacity(text.len() / 64);
     let mut end = 0;
-    for line in lines(&text) {
+    for line in lines(text) {
         let entry = MapsLine::parse(line)
             .filter(|entry| entry.range.start().get() >= end)
             .ok_or_else(|| unexpected(path(pid, "maps"), line))?;
