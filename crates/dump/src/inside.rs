@@ -5,12 +5,11 @@ use commensal_cured::Cured;
 use commensal_daemonized::{Daemonized, Descriptor, Questions};
 use commensal_infected::Infected;
 use commensal_seized::Seized;
-use commensal_sys::task_iter::{Records, ThreadRecord};
 use commensal_sys::{Errno, Tid};
 
 use crate::Result;
 use crate::files::FdFlags;
-use crate::records::{self, Known};
+use crate::records::{Known, Threads};
 
 /// What a task says of itself.
 pub struct Inside {
@@ -53,7 +52,7 @@ pub fn ask(
     task: Seized,
     timer_ids: &[i32],
     fd_size: Option<u32>,
-    records: Option<&Records<ThreadRecord>>,
+    records: Option<&Threads>,
 ) -> Result<(Cured, Inside)> {
     let leader = task.pid().leader();
     let infected = Infected::infect(task)?;
@@ -73,7 +72,7 @@ pub fn ask(
         .iter()
         .map(|thread| thread.tid())
         .collect();
-    match records.and_then(|records| records::known(records, &own, &others)) {
+    match records.and_then(|records| records.known(&own, &others)) {
         Some(known) => threads.extend(known),
         None => {
             let asked = infected.other_thread_infos()?;

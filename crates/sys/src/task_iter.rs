@@ -44,6 +44,17 @@ pub struct ThreadRecord {
     pub first_child: u64,
     /// Where that list is.
     pub children: u64,
+    /// Stands for its credentials (`cred`): threads with the same number have the same users, groups
+    /// and capabilities.
+    pub credentials: u64,
+    /// Its `PFA_*` flags (`atomic_flags`), of which one is no_new_privs.
+    pub flags: u64,
+    /// The signals that are pending for it alone (`pending.signal`), bit n for signal n + 1.
+    pub pending: u64,
+    /// Its entries of the GDT (`thread.tls_array`): zeros where it set none.
+    pub areas: [u64; 3],
+    /// Its name (`comm`), filled up with zeros.
+    pub comm: [u8; 16],
     /// The thread's id (`pid`).
     pub tid: i32,
     /// `SS_AUTODISARM` or 0 (`sas_ss_flags`).
@@ -52,6 +63,10 @@ pub struct ThreadRecord {
     pub pdeath_sig: i32,
     /// Of its credentials (`cred->securebits`).
     pub securebits: u32,
+    /// Its seccomp mode (`seccomp.mode`).
+    pub seccomp: u32,
+    /// Keeps the size a multiple of eight.
+    pub reserved: u32,
 }
 
 impl ThreadRecord {

@@ -18,20 +18,28 @@ use crate::inside::{Inside, ask};
 use crate::links::{self, MappedFiles};
 use crate::mm::{FromInside, mm_entry};
 use crate::proc::{Stat, Status};
-use crate::task::{leader, thread};
+use crate::records::Threads;
+use crate::task::{leader, registers, thread};
 
 impl<S: ImageSink> Collector<'_, '_, S> {
     /// Collects a task that is held, all but its place in the tree.
     pub(super) fn task(&mut self, task: Seized, stat: Stat, copier: &Copier<'_>) -> Result<Cured> {
         let pid = task.pid();
-        let status = |thread: &Thread| Status::of_thread(pid, thread.tid());
-        let statuses: Vec<Status> = task.threads().iter().map(status).collect::<Result<_>>()?;
+        let leader_status = Status::of_thread(pid, task.threads()[0].tid())?;
+        let records = self.thread_records(&task, &leader_status)?;
+        let statuses = statuses(&task, &leader_status, records.as_ref())?;
         let stop = leader::stop_signal(&task, &statuses);
-        let leader_status = statuses[0].clone();
         let held = task.threads().iter().zip(statuses);
         let threads = held
             .map(|(thread, status)| {
-                thread::Outside::collect(pid, thread, status, &self.layout, stop.is_some())
+                let seen = thread::Seen {
+                    status,
+                    has_no_areas: records
+                        .as_ref()
+                        .is_some_and(|records| records.has_no_areas(thread.tid())),
+                    stopped: stop.is_some(),
+                };
+                thread::Outside::collect(pid, thread, seen, &self.layout)
             })
             .collect::<Result<Vec<_>>>()?;
         let blocked = threads[0].blocked;
@@ -41,12 +49,7 @@ impl<S: ImageSink> Collector<'_, '_, S> {
 
         copier.may_enter()?;
         let fd_size = self.restores_table(pid).then(|| threads[0].fd_size());
-        let (cured, inside) = ask(
-            task,
-            &leader.timer_ids(),
-            fd_size,
-            self.records.threads(pid),
-        )?;
+        let (cured, inside) = ask(task, &leader.timer_ids(), fd_size, records.as_ref())?;
         self.descriptors(pid, inside.open.as_deref())?;
 
         self.fs(pid, umask)?;
@@ -59,6 +62,15 @@ impl<S: ImageSink> Collector<'_, '_, S> {
         self.count(&copied);
         self.mm(&copied, &stat, &inside.task)?;
         Ok(cured)
+    }
+
+    /// What the kernel has written down of the threads of a task, if it is right about the leader.
+    fn thread_records(&self, task: &Seized, leader: &Status) -> Result<Option<Threads>> {
+        let Some(records) = self.records.threads(task.pid()) else {
+            return Ok(None);
+        };
+        let areas = registers::has_thread_areas(task.threads()[0].tid())?;
+        Ok(records.confirmed(leader, areas))
     }
 
     /// Whether the task restores its descriptor table, and not another that shares it.
@@ -158,4 +170,17 @@ impl<S: ImageSink> Collector<'_, '_, S> {
         }
         Ok(())
     }
+}
+
+/// The statuses of all threads, that of the leader first.
+fn statuses(task: &Seized, leader: &Status, records: Option<&Threads>) -> Result<Vec<Status>> {
+    let status = |thread: &Thread| {
+        let tid = thread.tid();
+        match records.and_then(|records| records.status(tid, leader)) {
+            Some(status) => Ok(status),
+            None => Status::of_thread(task.pid(), tid),
+        }
+    };
+    let others = task.threads()[1..].iter().map(status);
+    std::iter::once(Ok(leader.clone())).chain(others).collect()
 }

@@ -56,6 +56,21 @@ pub fn thread_areas(tid: Tid) -> Result<Vec<UserDescT>> {
         .collect()
 }
 
+/// Whether the thread has set one of them.
+///
+/// # Errors
+///
+/// When the thread is gone.
+pub fn has_thread_areas(tid: Tid) -> Result<bool> {
+    Ok(thread_areas(tid)? != no_thread_areas())
+}
+
+/// What [`thread_areas`] gives of a thread that set none.
+pub fn no_thread_areas() -> Vec<UserDescT> {
+    let numbers = TLS_FIRST..TLS_FIRST + TLS_COUNT;
+    numbers.map(|number| entry(&empty(number))).collect()
+}
+
 /// An unused entry (`LDT_empty`, asm/desc.h): not present, read and execute only.
 const fn empty(number: u32) -> UserDesc {
     UserDesc {

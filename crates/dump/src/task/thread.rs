@@ -18,6 +18,17 @@ use crate::proc::Status;
 use crate::userns::{self, Users};
 use crate::{Error, Options, Place, Result};
 
+/// What was seen of a thread before it is collected.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// What its status says.
+    pub status: Status,
+    /// Whether it is known to have no entries in the GDT.
+    pub has_no_areas: bool,
+    /// Whether its task is stopped.
+    pub stopped: bool,
+}
+
 /// A thread as it is seen from outside.
 #[derive(Clone, Debug)]
 pub struct Outside {
@@ -34,26 +45,21 @@ pub struct Outside {
 }
 
 impl Outside {
-    /// Collects a held thread with this `status`, of a task that is `stopped` or runs. Must come
-    /// before anything runs in it: its extended state is read here.
+    /// Collects a held thread. Must come before anything runs in it: its extended state is read
+    /// here.
     ///
     /// # Errors
     ///
     /// When the thread is gone, or does not let itself be read.
-    pub fn collect(
-        pid: Pid,
-        thread: &Thread,
-        status: Status,
-        layout: &Arc<Layout>,
-        stopped: bool,
-    ) -> Result<Self> {
+    pub fn collect(pid: Pid, thread: &Thread, seen: Seen, layout: &Arc<Layout>) -> Result<Self> {
         let tid = thread.tid();
+        let status = seen.status;
         Ok(Self {
             tid,
             seccomp: Seccomp::of(tid, status.seccomp)?,
             blocked: thread.signal_mask()?,
-            machine: Machine::of(thread, layout)?,
-            core: core(thread, &status, stopped)?,
+            machine: Machine::of(thread, layout, seen.has_no_areas)?,
+            core: core(thread, &status, seen.stopped)?,
             pid,
             status,
         })
@@ -148,7 +154,7 @@ struct Machine {
 }
 
 impl Machine {
-    fn of(thread: &Thread, layout: &Arc<Layout>) -> Result<Self> {
+    fn of(thread: &Thread, layout: &Arc<Layout>, has_no_areas: bool) -> Result<Self> {
         let tid = thread.tid();
         let extended_state = thread.extended_state()?;
         if !xsave::is_whole(extended_state) {
@@ -157,7 +163,10 @@ impl Machine {
         }
         Ok(Self {
             general: registers::general(thread.registers()),
-            thread_areas: registers::thread_areas(tid)?,
+            thread_areas: match has_no_areas {
+                true => registers::no_thread_areas(),
+                false => registers::thread_areas(tid)?,
+            },
             tid_address: 0,
             extended_state: Arc::clone(extended_state),
             layout: Arc::clone(layout),

@@ -9,7 +9,7 @@ use commensal_sys::{Errno, Pid, Tid};
 
 use super::group::Group;
 use crate::proc::{self, Stat};
-use crate::records::Records;
+use crate::records::{Records, Threads};
 use crate::{Error, Options, Place, Refusal, Result};
 
 /// A tree that stands still.
@@ -173,14 +173,17 @@ impl Freezer<'_> {
         let Body::Live(task) = body else {
             return Ok(Vec::new());
         };
-        let (leader, mut childless) = (pid.leader(), self.records.childless(*pid));
+        let leader = pid.leader();
         let mut children = proc::children(*pid, leader)?;
         // Records that are wrong about one thread are not believed of any.
-        if childless.contains(&leader.get()) != children.is_empty() {
-            childless.clear();
-        }
+        let are_right = |records: &Threads| records.is_childless(leader) == children.is_empty();
+        let records = self.records.threads(*pid).filter(are_right);
+        let is_childless = |tid| {
+            let records = records.as_ref();
+            records.is_some_and(|records| records.is_childless(tid))
+        };
         let others = task.threads().iter().map(|thread| thread.tid());
-        for tid in others.filter(|&tid| tid != leader && !childless.contains(&tid.get())) {
+        for tid in others.filter(|&tid| tid != leader && !is_childless(tid)) {
             children.extend(proc::children(*pid, tid)?);
         }
         Ok(children)

@@ -10,7 +10,8 @@ use super::{FileRecord, ThreadRecord};
 /// output. These two, and no other part of ours, are under either.
 pub const LICENSE: &core::ffi::CStr = c"Dual MIT/GPL";
 
-/// `BPF_FUNC_seq_write` (include/uapi/linux/bpf.h).
+// Functions that a program may call (include/uapi/linux/bpf.h).
+const PROBE_READ_KERNEL: i32 = 113;
 const SEQ_WRITE: i32 = 127;
 
 // Registers: r1 to r3 are arguments of a call, r6 and r7 survive it, r10 is the
@@ -34,45 +35,71 @@ const JUMP_IF_EQUAL: u8 = 0x15;
 const CALL: u8 = 0x85;
 const EXIT: u8 = 0x95;
 
-/// Where the fields are, in bytes from the start of their structures.
+/// Bytes that are copied from a structure into its record.
+struct Field {
+    /// Where they are, from the start of the structure.
+    from: i16,
+    /// Where they go, from the start of the record.
+    to: usize,
+    len: usize,
+}
+
+/// Where the fields are.
 pub struct Places {
-    /// In `task_struct`, with where it goes in the record.
-    words: [(i16, usize); 5],
-    half_words: [(i16, usize); 3],
+    /// In `task_struct`.
+    fields: Vec<Field>,
+    /// In `task_struct`: the list itself, not what is in it.
     children: i16,
+    /// In `task_struct`: a pointer to what `securebits` is in.
     cred: i16,
-    /// In `cred`.
     securebits: i16,
+}
+
+/// The place of a field in the record, and its size.
+macro_rules! record {
+    ($field:ident) => {
+        (
+            offset_of!(ThreadRecord, $field),
+            size_of_val(&ThreadRecord::default().$field),
+        )
+    };
 }
 
 impl Places {
     /// Looks them up.
     pub fn find(btf: &Btf<'_>) -> Option<Self> {
         let task = |field| btf.field("task_struct", field);
+        let inside = |outer, structure, field| Some(task(outer)? + btf.field(structure, field)?);
+        let fields = [
+            (task("sas_ss_sp"), record!(altstack_sp)),
+            (task("sas_ss_size"), record!(altstack_size)),
+            (task("sas_ss_flags"), record!(altstack_flags)),
+            (task("clear_child_tid"), record!(tid_address)),
+            (task("cgroups"), record!(groups)),
+            // `next`, the first of the two pointers of a `list_head`.
+            (task("children"), record!(first_child)),
+            (task("cred"), record!(credentials)),
+            (task("atomic_flags"), record!(flags)),
+            (inside("pending", "sigpending", "signal"), record!(pending)),
+            (
+                inside("thread", "thread_struct", "tls_array"),
+                record!(areas),
+            ),
+            (task("comm"), record!(comm)),
+            (task("pid"), record!(tid)),
+            (task("pdeath_signal"), record!(pdeath_sig)),
+            (inside("seccomp", "seccomp", "mode"), record!(seccomp)),
+        ];
+        let field = |(from, (to, len))| {
+            Some(Field {
+                from: from?,
+                to,
+                len,
+            })
+        };
         Some(Self {
-            words: [
-                (task("sas_ss_sp")?, offset_of!(ThreadRecord, altstack_sp)),
-                (
-                    task("sas_ss_size")?,
-                    offset_of!(ThreadRecord, altstack_size),
-                ),
-                (
-                    task("clear_child_tid")?,
-                    offset_of!(ThreadRecord, tid_address),
-                ),
-                (task("cgroups")?, offset_of!(ThreadRecord, groups)),
-                // `next`, the first of the two pointers of a `list_head`.
-                (task("children")?, offset_of!(ThreadRecord, first_child)),
-            ],
+            fields: fields.into_iter().map(field).collect::<Option<_>>()?,
             children: task("children")?,
-            half_words: [
-                (task("pid")?, offset_of!(ThreadRecord, tid)),
-                (
-                    task("sas_ss_flags")?,
-                    offset_of!(ThreadRecord, altstack_flags),
-                ),
-                (task("pdeath_signal")?, offset_of!(ThreadRecord, pdeath_sig)),
-            ],
             cred: task("cred")?,
             securebits: btf.field("cred", "securebits")?,
         })
@@ -84,28 +111,39 @@ impl Places {
 pub fn threads(places: &Places) -> Vec<u64> {
     const LEN: i16 = size_of::<ThreadRecord>() as i16;
     const TASK: i16 = 8;
-    let mut body = Vec::new();
-    for (from, to) in places.words {
-        body.push(instruction(LOAD_64, R1, R7, from, 0));
-        body.push(instruction(STORE_64, R10, R1, to as i16 - LEN, 0));
-    }
-    for (from, to) in places.half_words {
-        body.push(instruction(LOAD_32, R1, R7, from, 0));
-        body.push(instruction(STORE_32, R10, R1, to as i16 - LEN, 0));
-    }
-    let children = offset_of!(ThreadRecord, children) as i16 - LEN;
+    let at = |offset: usize| offset as i16 - LEN;
+    let fields = places.fields.iter();
+    let mut body: Vec<u64> = fields.flat_map(|field| copy(field, LEN)).collect();
     body.extend([
         instruction(MOVE, R1, R7, 0, 0),
         instruction(ADD_CONSTANT, R1, 0, 0, places.children.into()),
-        instruction(STORE_64, R10, R1, children, 0),
-    ]);
-    let securebits = offset_of!(ThreadRecord, securebits) as i16 - LEN;
-    body.extend([
+        instruction(STORE_64, R10, R1, at(offset_of!(ThreadRecord, children)), 0),
         instruction(LOAD_64, R1, R7, places.cred, 0),
         instruction(LOAD_32, R1, R1, places.securebits, 0),
-        instruction(STORE_32, R10, R1, securebits, 0),
+        instruction(
+            STORE_32,
+            R10,
+            R1,
+            at(offset_of!(ThreadRecord, securebits)),
+            0,
+        ),
+        instruction(MOVE_CONSTANT, R1, 0, 0, 0),
+        instruction(STORE_32, R10, R1, at(offset_of!(ThreadRecord, reserved)), 0),
     ]);
     visit(TASK, &body, LEN)
+}
+
+/// Copies a field of the structure in r7 into a record of `len` bytes.
+fn copy(field: &Field, len: i16) -> [u64; 6] {
+    let to = field.to as i32 - i32::from(len);
+    [
+        instruction(MOVE, R1, R10, 0, 0),
+        instruction(ADD_CONSTANT, R1, 0, 0, to),
+        instruction(MOVE_CONSTANT, R2, 0, 0, field.len as i32),
+        instruction(MOVE, R3, R7, 0, 0),
+        instruction(ADD_CONSTANT, R3, 0, 0, field.from.into()),
+        instruction(CALL, 0, 0, 0, PROBE_READ_KERNEL),
+    ]
 }
 
 /// Copies a descriptor: in `bpf_iter__task_file` come `bpf_iter_meta`, the

@@ -11,6 +11,22 @@ struct Numbered {
     broken: u64,
 }
 
+/// All of it can be read.
+const UNBROKEN: Numbered = Numbered { broken: u64::MAX };
+
+/// Memory of which the page number 2 was read before.
+struct SecondRead;
+
+impl PageSource for SecondRead {
+    fn read(&self, _: &Batch, _: &mut [u8]) -> Result<()> {
+        unreachable!("nothing is copied")
+    }
+
+    fn was_read(&self, range: RemoteRange) -> bool {
+        range.start().get() >> 12 == 2
+    }
+}
+
 impl PageSource for Numbered {
     fn read(&self, batch: &Batch, buf: &mut [u8]) -> Result<()> {
         let pages = batch
@@ -77,6 +93,26 @@ fn what_a_worker_cannot_read_is_the_error() {
     }
 }
 
+#[test]
+fn what_was_read_before_is_not_in_a_chunk_with_what_comes_first() {
+    let mut chunks = Vec::new();
+    let cutter = Cutter::new(|chunk: Chunk| {
+        chunks.push((chunk.offset >> 12, chunk.batch.ranges().count()));
+        Ok(())
+    });
+    cutter
+        .all(
+            &SecondRead,
+            |add: &mut dyn FnMut(RemoteRange) -> Result<()>| {
+                (0..4).try_for_each(|page| {
+                    add(RemoteRange::new(page << 12, (page + 1) << 12).expect("in order"))
+                })
+            },
+        )
+        .expect("nothing fails");
+    assert_eq!(chunks, [(0, 2), (2, 2)]);
+}
+
 proptest! {
     #[test]
     fn chunks_are_the_ranges_in_order(
@@ -99,7 +135,9 @@ proptest! {
             Ok(())
         });
         cutter
-            .all(|add| ranges.iter().try_for_each(|range| add(*range)))
+            .all(&UNBROKEN, |add: &mut dyn FnMut(RemoteRange) -> Result<()>| {
+                ranges.iter().try_for_each(|range| add(*range))
+            })
             .expect("nothing fails");
         let whole = |list: Vec<core::ops::Range<u64>>| {
             let mut joined: Vec<core::ops::Range<u64>> = Vec::new();
