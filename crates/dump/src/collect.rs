@@ -114,7 +114,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             own_ids: objects.own().clone(),
             objects,
             root,
-            records: Records::prepare(&running),
+            records: std::mem::take(&mut prepared.records),
             running,
             root_ids: TaskKobjIdsEntry::default(),
             cgroups: prepared.cgroups.take(),

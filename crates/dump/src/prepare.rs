@@ -11,6 +11,7 @@ use crate::cgroup::Cgroups;
 use crate::mm::{Allow, MappedFileCache, Mappings, PageWriter, Tracker};
 use crate::net::namespace::Networks;
 use crate::pidns::Pids;
+use crate::records::{MappingChanges, Records};
 use crate::rounds::Rounds;
 use crate::tree::ids::Ids;
 use crate::tree::namespaces::has_own;
@@ -39,6 +40,9 @@ pub struct Prepared {
     pub networks: Networks,
     /// What it calls users and groups.
     pub users: Users,
+    /// What the kernel has written down of large tasks.
+    pub records: Records,
+    changes: MappingChanges,
 }
 
 impl Prepared {
@@ -56,6 +60,7 @@ impl Prepared {
         refusals: &mut Vec<Refusal>,
     ) -> Result<Self> {
         let cgroups = options.cgroups.then(|| Cgroups::new(root, options));
+        let (records, changes) = Records::prepare(tasks);
         let mut prepared = Self {
             allow: Allow {
                 protection_keys: options.accept_loss,
@@ -72,6 +77,8 @@ impl Prepared {
             pids,
             networks: Networks::default(),
             users: Users::OURS,
+            records,
+            changes,
         };
         for &pid in tasks {
             match prepared.read(pid) {
@@ -131,6 +138,11 @@ impl Prepared {
         Ok(mappings)
     }
 
+    /// Whether the flags of the mappings of a task that stands still are as they were read.
+    pub fn flags_hold(&self, pid: Pid) -> bool {
+        self.changes.none(pid)
+    }
+
     /// What is known of the written pages of a task, with pre-copy.
     pub fn tracker(&self, pid: Pid) -> Option<&Tracker> {
         self.trackers.get(&pid)
@@ -158,6 +170,7 @@ impl Prepared {
     }
 
     pub(crate) fn read(&mut self, pid: Pid) -> Result<Mappings> {
+        self.changes.begin(pid);
         Mappings::read(pid, &mut self.files, self.allow)
     }
 }

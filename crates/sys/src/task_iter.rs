@@ -51,6 +51,10 @@ pub struct ThreadRecord {
     pub flags: u64,
     /// The signals that are pending for it alone (`pending.signal`), bit n for signal n + 1.
     pub pending: u64,
+    /// Counts how often the mappings of its task were locked to be changed (`mm->mm_lock_seq`, since
+    /// Linux 6.4): as long as it is the same, no mapping came, went, or got other flags. 0 where the
+    /// kernel does not count; otherwise above 32 bits of the count.
+    pub mapping_changes: u64,
     /// Its entries of the GDT (`thread.tls_array`): zeros where it set none.
     pub areas: [u64; 3],
     /// Its name (`comm`), filled up with zeros.
@@ -112,7 +116,7 @@ mod sealed {
         const ALL_THREADS: bool;
 
         /// The program that copies a record.
-        fn program(btf: &Btf<'_>) -> Option<Vec<u64>>;
+        fn program(btf: &Btf) -> Option<Vec<u64>>;
     }
 }
 
@@ -120,7 +124,7 @@ impl sealed::Visited for ThreadRecord {
     const ITERATION: &str = "bpf_iter_task";
     const ALL_THREADS: bool = true;
 
-    fn program(btf: &Btf<'_>) -> Option<Vec<u64>> {
+    fn program(btf: &Btf) -> Option<Vec<u64>> {
         Some(program::threads(&program::Places::find(btf)?))
     }
 }
@@ -129,7 +133,7 @@ impl sealed::Visited for FileRecord {
     const ITERATION: &str = "bpf_iter_task_file";
     const ALL_THREADS: bool = false;
 
-    fn program(btf: &Btf<'_>) -> Option<Vec<u64>> {
+    fn program(btf: &Btf) -> Option<Vec<u64>> {
         Some(program::files(btf.pointer("file", "f_owner")))
     }
 }
@@ -138,15 +142,18 @@ impl sealed::Visited for FileRecord {
 #[derive(Debug)]
 pub struct Reader<R>(OwnedFd, PhantomData<R>);
 
-impl<R: Record> Reader<R> {
-    /// Loads the program.
+/// Where the fields of the kernel's structures are.
+#[derive(Debug)]
+pub struct KernelTypes(Btf);
+
+impl KernelTypes {
+    /// Reads the kernel's type information, some megabytes.
     ///
     /// # Errors
     ///
-    /// EPERM without CAP_BPF and CAP_PERFMON, or in a pid namespace that is
-    /// not the first, where the kernel's ids are others; ENOENT where the
-    /// kernel has no type information; EINVAL where it is older than Linux 6.1.
-    pub fn load() -> Result<Self> {
+    /// EPERM in a pid namespace that is not the first, where the kernel's ids are others than ours;
+    /// ENOENT where the kernel has no type information.
+    pub fn read() -> Result<Self> {
         let failed = |call| move |errno| Error::new(call, 0, errno);
         let own = rustix::fs::stat("/proc/self/ns/pid").map_err(failed("stat"))?;
         if own.st_ino != FIRST_PID_NAMESPACE {
@@ -157,12 +164,28 @@ impl<R: Record> Reader<R> {
             let errno = Errno::from_io_error(&error).unwrap_or(Errno::NOENT);
             Error::new("read of BTF", 0, errno)
         })?;
-        let missing = || Error::new("search in BTF", 0, Errno::NOENT);
-        let found = Btf::parse(&bytes)
-            .and_then(|btf| Some((R::program(&btf)?, btf.function(R::ITERATION)?)));
+        let btf = Btf::parse(bytes).ok_or_else(missing)?;
+        Ok(Self(btf))
+    }
+}
+
+fn missing() -> Error {
+    Error::new("search in BTF", 0, Errno::NOENT)
+}
+
+impl<R: Record> Reader<R> {
+    /// Loads the program.
+    ///
+    /// # Errors
+    ///
+    /// EPERM without CAP_BPF and CAP_PERFMON; ENOENT where the kernel's structures are others; EINVAL
+    /// where it is older than Linux 6.1.
+    pub fn load(types: &KernelTypes) -> Result<Self> {
+        let KernelTypes(btf) = types;
+        let found = R::program(btf).zip(btf.function(R::ITERATION));
         let (instructions, function) = found.ok_or_else(missing)?;
         let program = call::load(&instructions, program::LICENSE, function);
-        let program = program.map_err(failed("BPF_PROG_LOAD"))?;
+        let program = program.map_err(|errno| Error::new("BPF_PROG_LOAD", 0, errno))?;
         Ok(Self(program, PhantomData))
     }
 
@@ -173,7 +196,22 @@ impl<R: Record> Reader<R> {
     /// ESRCH when the task is gone; EINVAL before Linux 6.1.
     pub fn of(&self, pid: Pid) -> Result<Records<R>> {
         let id = pid.get() as u32;
-        let (tid, task) = if R::ALL_THREADS { (0, id) } else { (id, 0) };
+        match R::ALL_THREADS {
+            true => self.link(pid, (0, id)),
+            false => self.link(pid, (id, 0)),
+        }
+    }
+
+    /// Directs the program at the leader of a task alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::of`].
+    pub fn of_leader(&self, pid: Pid) -> Result<Records<R>> {
+        self.link(pid, (pid.get() as u32, 0))
+    }
+
+    fn link(&self, pid: Pid, (tid, task): (u32, u32)) -> Result<Records<R>> {
         let link = call::link(&self.0, tid, task);
         let link = link.map_err(|errno| Error::new("BPF_LINK_CREATE", pid.get(), errno))?;
         Ok(Records {

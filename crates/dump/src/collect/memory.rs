@@ -68,6 +68,8 @@ impl<'p, 's, S: ImageSink> Memory<'p, 's, S> {
     fn task(&mut self, asked: Asked, may_enter: &dyn Fn()) -> Result<Copied> {
         let started = Instant::now();
         let Asked { pid, id, forked } = asked;
+        // To be known before the task is entered, which maps something.
+        let flags_hold = self.prepared.flags_hold(pid);
         let mut mappings = self.prepared.mappings(pid)?;
         if forked {
             mappings.may_have_forked();
@@ -80,9 +82,9 @@ impl<'p, 's, S: ImageSink> Memory<'p, 's, S> {
             may_enter();
         }
         let copy = || self.copy(id, &mappings, stack.as_ref());
-        let tracked = self.prepared.tracker(pid).is_some();
-        let flags = || (!tracked).then(|| smaps::smaps(pid));
-        let (pages, flags) = match mappings.private_bytes() < SMALL {
+        let known = flags_hold || self.prepared.tracker(pid).is_some();
+        let flags = || (!known).then(|| smaps::smaps(pid));
+        let (pages, flags) = match known || mappings.private_bytes() < SMALL {
             true => (copy(), flags()),
             false => beside(copy, flags),
         };

@@ -22,7 +22,7 @@ use crate::{Error, Result};
 
 pub use stat::Stat;
 pub use status::Status;
-pub use tasks::{children, threads};
+pub use tasks::{children, resident, threads};
 pub use timers::{Timer, timers};
 
 /// The path of a file of a task: `/proc/PID/name`.

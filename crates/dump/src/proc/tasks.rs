@@ -45,6 +45,19 @@ pub fn children(pid: Pid, tid: Tid) -> Result<Vec<Pid>> {
     parse_children(&text).ok_or_else(|| unexpected(path(pid, &name), &text))
 }
 
+/// How many pages of a task are in memory, roughly (proc_pid_statm(5)).
+///
+/// # Errors
+///
+/// [`Error::Gone`](crate::Error::Gone) when the task is.
+pub fn resident(pid: Pid) -> Result<u64> {
+    let text = read(pid, "statm")?;
+    let second = str::from_utf8(&text)
+        .ok()
+        .and_then(|text| text.split_whitespace().nth(1)?.parse().ok());
+    second.ok_or_else(|| unexpected(path(pid, "statm"), &text))
+}
+
 pub(super) fn parse_children(text: &[u8]) -> Option<Vec<Pid>> {
     str::from_utf8(text)
         .ok()?

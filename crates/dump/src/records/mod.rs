@@ -2,15 +2,17 @@
 //! it takes less time than asking each thread, or than comparing each two descriptors, which is what
 //! is done where the kernel does not tell.
 
+mod changes;
 mod threads;
 
 use std::collections::HashMap;
 
-use commensal_sys::Pid;
-use commensal_sys::task_iter::{self, FileRecord, Reader, Record, ThreadRecord};
+use commensal_sys::task_iter::{self, FileRecord, KernelTypes, Reader, ThreadRecord};
+use commensal_sys::{PAGE_SIZE, Pid};
 
 use crate::{files, proc};
 
+pub use changes::MappingChanges;
 pub use threads::{Known, Threads};
 
 /// How many threads a task must have: to get ready takes some milliseconds, though before the
@@ -21,25 +23,47 @@ const MANY_THREADS: usize = 32;
 /// microseconds.
 const MANY_DESCRIPTORS: usize = 256;
 
+/// How many tasks a tree must have, and how many bytes of memory a task, for the flags of mappings to
+/// be worth it: reading them takes some hundred microseconds a task, and 14 ms for 1 GiB.
+const MANY_TASKS: usize = 16;
+const MUCH_MEMORY: u64 = 64 << 20;
+
 /// What can be read of the tasks of a tree.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Records {
     threads: HashMap<Pid, task_iter::Records<ThreadRecord>>,
     files: HashMap<Pid, task_iter::Records<FileRecord>>,
 }
 
 impl Records {
-    /// Gets ready to read of those `tasks` that have many threads, and of all where one has many
-    /// descriptors: any two may be the same.
-    pub fn prepare(tasks: &[Pid]) -> Self {
-        let has_many = |pid: &Pid| proc::threads(*pid).is_ok_and(|tids| tids.len() >= MANY_THREADS);
-        let large: Vec<Pid> = tasks.iter().copied().filter(has_many).collect();
-        let descriptors = |pid: &Pid| files::numbers(*pid).map_or(0, |numbers| numbers.len());
-        let many = tasks.iter().any(|pid| descriptors(pid) >= MANY_DESCRIPTORS);
-        Self {
-            threads: prepare(&large),
-            files: prepare(if many { tasks } else { &[] }),
+    /// Gets ready to read of those `tasks` that have many threads, of all where one has many
+    /// descriptors, as any two may be the same, and of the mappings of a large tree. None of it
+    /// where the kernel does not tell.
+    pub fn prepare(tasks: &[Pid]) -> (Self, MappingChanges) {
+        let large = Large::of(tasks);
+        if large.is_empty() {
+            return Default::default();
         }
+        Self::of(&large).unwrap_or_else(|error| {
+            tracing::debug!(%error, "the kernel does not tell of large tasks: they are asked");
+            Default::default()
+        })
+    }
+
+    fn of(large: &Large<'_>) -> commensal_sys::Result<(Self, MappingChanges)> {
+        let types = KernelTypes::read()?;
+        let threads = Reader::load(&types)?;
+        let files = match large.files.is_empty() {
+            true => None,
+            false => Some(Reader::load(&types)?),
+        };
+        let files_of = |pid: &Pid| Some((*pid, files.as_ref()?.of(*pid).ok()?));
+        let threads_of = |pid: &Pid| Some((*pid, threads.of(*pid).ok()?));
+        let records = Self {
+            threads: large.threads.iter().filter_map(threads_of).collect(),
+            files: large.files.iter().filter_map(files_of).collect(),
+        };
+        Ok((records, MappingChanges::of(large.memory, &threads)))
     }
 
     /// The threads of a task; none where the kernel does not tell.
@@ -56,17 +80,31 @@ impl Records {
     }
 }
 
-fn prepare<R: Record>(tasks: &[Pid]) -> HashMap<Pid, task_iter::Records<R>> {
-    if tasks.is_empty() {
-        return HashMap::new();
-    }
-    let reader = match Reader::load() {
-        Ok(reader) => reader,
-        Err(error) => {
-            tracing::debug!(%error, "the kernel does not tell of large tasks: they are asked");
-            return HashMap::new();
+/// The tasks of which records are read.
+struct Large<'t> {
+    threads: Vec<Pid>,
+    files: &'t [Pid],
+    memory: &'t [Pid],
+}
+
+impl<'t> Large<'t> {
+    fn of(tasks: &'t [Pid]) -> Self {
+        let threads = |pid: &Pid| proc::threads(*pid).is_ok_and(|tids| tids.len() >= MANY_THREADS);
+        let threads: Vec<Pid> = tasks.iter().copied().filter(threads).collect();
+        let descriptors = |pid: &Pid| files::numbers(*pid).map_or(0, |numbers| numbers.len());
+        let has_many = |pid: &Pid| descriptors(pid) >= MANY_DESCRIPTORS;
+        let has_much =
+            |pid: &Pid| proc::resident(*pid).is_ok_and(|pages| pages * PAGE_SIZE >= MUCH_MEMORY);
+        let is_large = tasks.len() >= MANY_TASKS || !threads.is_empty();
+        let all_if = |so| if so { tasks } else { &[] };
+        Self {
+            threads,
+            files: all_if(tasks.iter().any(has_many)),
+            memory: all_if(is_large || tasks.iter().any(has_much)),
         }
-    };
-    let of = |pid: &Pid| Some((*pid, reader.of(*pid).ok()?));
-    tasks.iter().filter_map(of).collect()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.threads.is_empty() && self.files.is_empty() && self.memory.is_empty()
+    }
 }

@@ -1,6 +1,8 @@
 //! Where the fields of the kernel's structures are: its BTF
 //! (Documentation/bpf/btf.rst), as much of it as that takes.
 
+use core::ops::Range;
+
 /// A header of 24 bytes, then types and strings.
 const MAGIC: u16 = 0xEB9F;
 const HEADER_LEN: usize = 24;
@@ -21,9 +23,13 @@ const KIND_DECL_TAG: u32 = 17;
 const KIND_ENUM64: u32 = 19;
 
 /// Type information that was looked through once.
-pub struct Btf<'b> {
-    types: &'b [u8],
-    strings: &'b [u8],
+#[derive(Debug)]
+pub struct Btf {
+    bytes: Vec<u8>,
+    /// Where in them the types are.
+    types: Range<usize>,
+    /// Where in them their names are.
+    strings: Range<usize>,
     /// Where each type begins in `types`; ids count from 1.
     places: Vec<u32>,
 }
@@ -59,28 +65,36 @@ impl Type {
     }
 }
 
-impl<'b> Btf<'b> {
+impl Btf {
     /// Looks through it; `None` where it is not as it should be, or newer.
-    pub fn parse(bytes: &'b [u8]) -> Option<Self> {
-        let word = |at| word(bytes, at).map(|word| word as usize);
+    pub fn parse(bytes: Vec<u8>) -> Option<Self> {
+        let word = |at| word(&bytes, at).map(|word| word as usize);
         let magic = u16::from_le_bytes(*bytes.first_chunk()?);
         if magic != MAGIC || bytes.len() < HEADER_LEN {
             return None;
         }
-        let body = bytes.get(word(4)?..)?;
-        let types = body.get(word(8)?..)?.get(..word(12)?)?;
-        let strings = body.get(word(16)?..)?.get(..word(20)?)?;
+        let section = |start, len| {
+            let start = word(4)?.checked_add(word(start)?)?;
+            let range = start..start.checked_add(word(len)?)?;
+            bytes.get(range.clone()).map(|_| range)
+        };
+        let (types, strings) = (section(8, 12)?, section(16, 20)?);
         let mut btf = Self {
             types,
             strings,
+            bytes,
             places: Vec::new(),
         };
         let mut at = 0;
-        while at < types.len() {
+        while at < btf.types.len() {
             btf.places.push(at as u32);
             at += 12 + btf.at(at)?.rest()?;
         }
         Some(btf)
+    }
+
+    fn types(&self) -> &[u8] {
+        &self.bytes[self.types.clone()]
     }
 
     /// The id of a function.
@@ -114,9 +128,9 @@ impl<'b> Btf<'b> {
         let structure = self.at(at)?;
         (0..structure.members()).find_map(|n| {
             let member = at + 12 + 12 * n;
-            let name = word(self.types, member)?;
-            let id = word(self.types, member + 4)?;
-            let offset = word(self.types, member + 8)?;
+            let name = word(self.types(), member)?;
+            let id = word(self.types(), member + 4)?;
+            let offset = word(self.types(), member + 8)?;
             // With the flag, the upper byte is the size of a bit field.
             let offset = match structure.info >> 31 {
                 0 => offset,
@@ -155,16 +169,16 @@ impl<'b> Btf<'b> {
         })
     }
 
-    fn name(&self, at: u32) -> Option<&'b [u8]> {
-        let string = self.strings.get(at as usize..)?;
+    fn name(&self, at: u32) -> Option<&[u8]> {
+        let string = self.bytes[self.strings.clone()].get(at as usize..)?;
         string.split(|&byte| byte == 0).next()
     }
 
     fn at(&self, at: usize) -> Option<Type> {
         Some(Type {
-            name: word(self.types, at)?,
-            info: word(self.types, at + 4)?,
-            size_or_type: word(self.types, at + 8)?,
+            name: word(self.types(), at)?,
+            info: word(self.types(), at + 4)?,
+            size_or_type: word(self.types(), at + 8)?,
         })
     }
 }

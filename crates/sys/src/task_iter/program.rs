@@ -53,6 +53,8 @@ pub struct Places {
     /// In `task_struct`: a pointer to what `securebits` is in.
     cred: i16,
     securebits: i16,
+    /// In `task_struct` a pointer to its `mm_struct`, and in that a count; where the kernel counts.
+    changes: Option<(i16, i16)>,
 }
 
 /// The place of a field in the record, and its size.
@@ -67,7 +69,7 @@ macro_rules! record {
 
 impl Places {
     /// Looks them up.
-    pub fn find(btf: &Btf<'_>) -> Option<Self> {
+    pub fn find(btf: &Btf) -> Option<Self> {
         let task = |field| btf.field("task_struct", field);
         let inside = |outer, structure, field| Some(task(outer)? + btf.field(structure, field)?);
         let fields = [
@@ -102,6 +104,7 @@ impl Places {
             children: task("children")?,
             cred: task("cred")?,
             securebits: btf.field("cred", "securebits")?,
+            changes: task("mm").zip(btf.field("mm_struct", "mm_lock_seq")),
         })
     }
 }
@@ -130,7 +133,30 @@ pub fn threads(places: &Places) -> Vec<u64> {
         instruction(MOVE_CONSTANT, R1, 0, 0, 0),
         instruction(STORE_32, R10, R1, at(offset_of!(ThreadRecord, reserved)), 0),
     ]);
+    body.extend(mapping_changes(
+        places.changes,
+        at(offset_of!(ThreadRecord, mapping_changes)),
+    ));
     visit(TASK, &body, LEN)
+}
+
+/// Puts a count `to` the record, in its lower half, and 1 above it; or 0 where the kernel does not
+/// count.
+fn mapping_changes(places: Option<(i16, i16)>, to: i16) -> Vec<u64> {
+    let known = i32::from(places.is_some());
+    let mut body = vec![
+        instruction(MOVE_CONSTANT, R1, 0, 0, known),
+        instruction(STORE_32, R10, R1, to + 4, 0),
+    ];
+    match places {
+        Some((mm, count)) => body.extend([
+            instruction(LOAD_64, R1, R7, mm, 0),
+            instruction(LOAD_32, R1, R1, count, 0),
+        ]),
+        None => body.push(instruction(MOVE_CONSTANT, R1, 0, 0, 0)),
+    }
+    body.push(instruction(STORE_32, R10, R1, to, 0));
+    body
 }
 
 /// Copies a field of the structure in r7 into a record of `len` bytes.

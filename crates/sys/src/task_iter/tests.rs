@@ -1,5 +1,6 @@
 //! The kernel's records of threads and descriptors against what they are.
 
+use std::io::{Read, Seek};
 use std::os::fd::AsRawFd;
 use std::sync::mpsc::channel;
 
@@ -10,7 +11,7 @@ use crate::raw;
 const PR_GET_TID_ADDRESS: u64 = 40;
 
 fn loaded<R: Record>() -> Option<Reader<R>> {
-    match Reader::load() {
+    match KernelTypes::read().and_then(|types| Reader::load(&types)) {
         Ok(reader) => Some(reader),
         // No right, or no type information: the dump asks the threads themselves then.
         Err(error) if [Errno::PERM, Errno::NOENT].contains(&error.errno) => None,
@@ -145,4 +146,48 @@ fn only_a_thread_with_children_has_some() {
         record.unwrap().has_children()
     };
     assert!(has(with) && !has(without));
+}
+
+#[test]
+fn a_change_of_mappings_is_counted_and_looking_at_them_is_not() {
+    let Some(reader) = loaded::<ThreadRecord>() else {
+        return;
+    };
+    let own = Pid::new(std::process::id() as i32).unwrap();
+    let leader = reader.of_leader(own).unwrap();
+    let changes = || {
+        let records = leader.read().unwrap();
+        assert_eq!(records.len(), 1);
+        records[0].mapping_changes
+    };
+    if changes() == 0 {
+        return;
+    }
+    let mut smaps = std::fs::File::open("/proc/self/smaps").unwrap();
+    let mut buffer = vec![0; 1 << 20];
+    let mut look = || {
+        smaps.rewind().unwrap();
+        while smaps.read(&mut buffer).unwrap() > 0 {}
+    };
+    // The allocator may ask the kernel for memory meanwhile, but not for ever.
+    let mut is_quiet = || {
+        let before = changes();
+        look();
+        changes() == before
+    };
+    assert!((0..100).any(|_| is_quiet()));
+    let before = changes();
+    let flags = rustix::mm::ProtFlags::READ;
+    let private = rustix::mm::MapFlags::PRIVATE;
+    // SAFETY: mmap(2) with a null hint and without MAP_FIXED picks a free range.
+    let page = unsafe { rustix::mm::mmap_anonymous(core::ptr::null_mut(), 4096, flags, private) };
+    let page = page.unwrap();
+    let mapped = changes();
+    assert_ne!(mapped, before);
+    // No address changes with this, only a flag.
+    // SAFETY: nobody uses the page, and what a child gets of it does not matter.
+    unsafe { rustix::mm::madvise(page, 4096, rustix::mm::Advice::LinuxDontFork) }.unwrap();
+    assert_ne!(changes(), mapped);
+    // SAFETY: the page was mapped above, and is unmapped only here.
+    unsafe { rustix::mm::munmap(page, 4096) }.unwrap();
 }

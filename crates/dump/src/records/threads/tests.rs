@@ -57,7 +57,7 @@ fn start() -> (Child, Pid, Option<Records>) {
     let stdout = child.stdout.as_mut().unwrap();
     stdout.read_exact(&mut ready).unwrap();
     let pid = Pid::new(child.id() as i32).unwrap();
-    let records = Records::prepare(&[pid]);
+    let (records, _) = Records::prepare(&[pid]);
     let some = records.threads(pid).is_some().then_some(records);
     (child, pid, some)
 }
