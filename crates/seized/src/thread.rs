@@ -95,6 +95,22 @@ impl Thread {
         Ok(self.extended_state.get_or_init(|| Arc::from(&area[..len])))
     }
 
+    /// The first `len` bytes of it, or all where it is shorter: of a thread that is not to be entered
+    /// no more need be kept than what is asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Sys`] when the thread is gone.
+    pub fn start_of_extended_state(&self, len: usize) -> Result<Vec<u8>, Error> {
+        if let Some(area) = self.extended_state.get() {
+            return Ok(area[..len.min(area.len())].to_vec());
+        }
+        let mut area = vec![0; len];
+        let len = ptrace::extended_state(self.tid, &mut area)?;
+        area.truncate(len);
+        Ok(area)
+    }
+
     /// The blocked signals, bit n for signal n + 1.
     ///
     /// # Errors

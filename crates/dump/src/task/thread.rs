@@ -54,6 +54,10 @@ impl Outside {
     pub fn collect(pid: Pid, thread: &Thread, seen: Seen, layout: &Arc<Layout>) -> Result<Self> {
         let tid = thread.tid();
         let status = seen.status;
+        if tid == pid.leader() {
+            // All of it is needed to enter the thread: read once.
+            thread.extended_state()?;
+        }
         Ok(Self {
             tid,
             seccomp: Seccomp::of(tid, status.seccomp)?,
@@ -149,15 +153,15 @@ struct Machine {
     thread_areas: Vec<UserDescT>,
     tid_address: u64,
     /// Of the standard format, with `layout`.
-    extended_state: Arc<[u8]>,
+    extended_state: Vec<u8>,
     layout: Arc<Layout>,
 }
 
 impl Machine {
     fn of(thread: &Thread, layout: &Arc<Layout>, has_no_areas: bool) -> Result<Self> {
         let tid = thread.tid();
-        let extended_state = thread.extended_state()?;
-        if !xsave::is_whole(extended_state) {
+        let extended_state = thread.start_of_extended_state(layout.end())?;
+        if !xsave::is_whole(&extended_state) {
             let call = "PTRACE_GETREGSET";
             return Err(commensal_sys::Error::new(call, tid.get(), Errno::INVAL).into());
         }
@@ -168,7 +172,7 @@ impl Machine {
                 false => registers::thread_areas(tid)?,
             },
             tid_address: 0,
-            extended_state: Arc::clone(extended_state),
+            extended_state,
             layout: Arc::clone(layout),
         })
     }

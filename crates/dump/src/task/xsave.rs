@@ -46,6 +46,16 @@ impl Layout {
         layout
     }
 
+    /// How many bytes of an area the image is made of: up to the end of the last component that it
+    /// has a place for.
+    pub fn end(&self) -> usize {
+        let known = [AVX, BNDREGS, BNDCSR, OPMASK, ZMM_HI256, HI16_ZMM, PKRU];
+        let places = known
+            .iter()
+            .flat_map(|&known| &self.components[known as usize]);
+        places.map(|place| place.end).fold(HEADER_END, usize::max)
+    }
+
     /// The bytes of a component, where the processor has it and the area holds
     /// all of it.
     fn component<'a>(&self, area: &'a [u8], component: u32) -> Option<&'a [u8]> {
@@ -135,6 +145,16 @@ mod tests {
         layout.components[AVX as usize] = Some(576..832);
         layout.components[PKRU as usize] = Some(832..840);
         layout
+    }
+
+    #[test]
+    fn components_without_a_place_in_the_image_are_left_out_of_its_end() {
+        const TILE_DATA: usize = 18;
+        let mut layout = layout();
+        assert_eq!(layout.end(), 840);
+        layout.components[TILE_DATA] = Some(2816..11008);
+        assert_eq!(layout.end(), 840);
+        assert_eq!(Layout::default().end(), HEADER_END);
     }
 
     #[test]
