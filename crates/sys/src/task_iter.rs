@@ -16,7 +16,7 @@ mod program;
 use core::marker::PhantomData;
 use std::os::fd::OwnedFd;
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::{Errno, Error, Pid, Result};
 use btf::Btf;
@@ -98,11 +98,63 @@ pub struct FileRecord {
     pub owner: u64,
 }
 
+/// What the kernel has written down of all threads of a task together.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
+#[repr(C)]
+pub struct Shared {
+    /// The end of the heap (`mm->brk`).
+    pub brk: u64,
+    /// `MMF_*` (`mm->flags`): the lowest two bits are PR_GET_DUMPABLE's.
+    pub mm_flags: u64,
+    /// The period of `ITIMER_REAL`, in nanoseconds (`signal->it_real_incr`).
+    pub real_interval: u64,
+    /// End and period of `ITIMER_PROF` and `ITIMER_VIRTUAL`, in nanoseconds of the task's own time
+    /// (`signal->it`); zeros where they are not set.
+    pub cpu_timers: [u64; 4],
+    /// Which of the first 256 descriptors are open (`files->fdt->open_fds`); bits from `max_fds` on
+    /// mean nothing.
+    pub open: [u64; 4],
+    /// Which of them execve(2) closes (`files->fdt->close_on_exec`).
+    pub close_on_exec: [u64; 4],
+    /// How many descriptors the table has room for (`files->fdt->max_fds`).
+    pub max_fds: u32,
+    /// 0 where `ITIMER_REAL` is not set (`signal->real_timer.state`).
+    pub real_timer: u32,
+    /// 0 where no membarrier(2) is registered (`mm->membarrier_state`).
+    pub membarrier: u32,
+    /// Whether it is a subreaper (`signal->is_child_subreaper`).
+    pub child_subreaper: u32,
+}
+
+/// What the kernel has written down of one task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct TaskRecord {
+    /// Of its leader.
+    pub leader: ThreadRecord,
+    /// Of all threads together.
+    pub shared: Shared,
+    /// The actions of signals as rt_sigaction(2) gives them (`sighand->action`): handler, flags,
+    /// restorer, mask.
+    pub actions: [[u64; 4]; 64],
+    /// The resource limits (`signal->rlim`): soft, hard.
+    pub limits: [[u64; 2]; 16],
+}
+
+impl Default for TaskRecord {
+    fn default() -> Self {
+        Self::new_zeroed()
+    }
+}
+
 /// What a record is of.
 pub trait Record: FromBytes + Default + sealed::Visited {}
 
 impl Record for ThreadRecord {}
 impl Record for FileRecord {}
+impl Record for TaskRecord {}
 
 mod sealed {
     use super::btf::Btf;
@@ -125,7 +177,16 @@ impl sealed::Visited for ThreadRecord {
     const ALL_THREADS: bool = true;
 
     fn program(btf: &Btf) -> Option<Vec<u64>> {
-        Some(program::threads(&program::Places::find(btf)?))
+        program::threads::program(btf)
+    }
+}
+
+impl sealed::Visited for TaskRecord {
+    const ITERATION: &str = "bpf_iter_task";
+    const ALL_THREADS: bool = false;
+
+    fn program(btf: &Btf) -> Option<Vec<u64>> {
+        program::task::program(btf)
     }
 }
 
@@ -134,7 +195,7 @@ impl sealed::Visited for FileRecord {
     const ALL_THREADS: bool = false;
 
     fn program(btf: &Btf) -> Option<Vec<u64>> {
-        Some(program::files(btf.pointer("file", "f_owner")))
+        Some(program::files::program(btf))
     }
 }
 

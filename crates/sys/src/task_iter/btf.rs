@@ -114,6 +114,13 @@ impl Btf {
         (self.at(at as usize)?.kind() == KIND_POINTER).then_some(place)
     }
 
+    /// The byte that a field of one bit is in, and which of its bits.
+    pub fn bit(&self, structure: &str, field: &str) -> Option<(i16, u8)> {
+        let (_, at) = self.named(KIND_STRUCT, structure)?;
+        let (bits, _) = self.member(at, field)?;
+        Some((i16::try_from(bits / 8).ok()?, (bits % 8) as u8))
+    }
+
     /// Where a field begins, and its type.
     fn place(&self, structure: &str, field: &str) -> Option<(i16, u32)> {
         let (_, at) = self.named(KIND_STRUCT, structure)?;

@@ -191,3 +191,86 @@ fn a_change_of_mappings_is_counted_and_looking_at_them_is_not() {
     // SAFETY: the page was mapped above, and is unmapped only here.
     unsafe { rustix::mm::munmap(page, 4096) }.unwrap();
 }
+
+/// The task as it is recorded, and whether it is a subreaper, by itself.
+fn own_task() -> Option<TaskRecord> {
+    let reader = loaded::<TaskRecord>()?;
+    let own = Pid::new(std::process::id() as i32).unwrap();
+    let records = reader.of(own).unwrap().read().unwrap();
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].leader.tid, own.get());
+    Some(records[0])
+}
+
+#[test]
+fn the_limits_of_a_task_are_those_that_it_has() {
+    let Some(task) = own_task() else {
+        return;
+    };
+    let limit = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
+    for (resource, number) in [
+        (rustix::process::Resource::Stack, 3),
+        (rustix::process::Resource::Core, 4),
+        (rustix::process::Resource::Nofile, 7),
+        (rustix::process::Resource::Rttime, 15),
+    ] {
+        let own = rustix::process::getrlimit(resource);
+        assert_eq!(task.limits[number], [limit(own.current), limit(own.maximum)]);
+    }
+}
+
+#[test]
+fn the_actions_of_signals_are_those_that_rt_sigaction_gives() {
+    let Some(task) = own_task() else {
+        return;
+    };
+    const SIGKILL: usize = 9;
+    const SIGSTOP: usize = 19;
+    let mut others = 0;
+    for signal in (1..=64).filter(|signal| ![SIGKILL, SIGSTOP].contains(signal)) {
+        let mut action = [0u64; 4];
+        let args = [signal as u64, 0, action.as_mut_ptr() as u64, 8, 0, 0];
+        // SAFETY: without a new action the call only writes the old one, 32 bytes.
+        unsafe { raw::syscall(linux_raw_sys::general::__NR_rt_sigaction, args) }.unwrap();
+        assert_eq!(task.actions[signal - 1], action, "signal {signal}");
+        others += usize::from(action != [0; 4]);
+    }
+    // Rust ignores SIGPIPE and handles SIGSEGV and SIGBUS.
+    assert!(others >= 3);
+}
+
+#[test]
+fn what_the_threads_of_a_task_share_is_what_it_says() {
+    let file = std::fs::File::open("/dev/null").unwrap();
+    let inherited = rustix::io::dup(&file).unwrap();
+    let Some(task) = own_task() else {
+        return;
+    };
+    let bit = |bits: [u64; 4], fd: i32| bits[fd as usize / 64] >> (fd % 64) & 1 == 1;
+    let (closed, kept) = (file.as_raw_fd(), inherited.as_raw_fd());
+    let shared = task.shared;
+    assert!(bit(shared.open, closed) && bit(shared.open, kept));
+    assert!(bit(shared.close_on_exec, closed) && !bit(shared.close_on_exec, kept));
+    assert!(!bit(shared.open, 60));
+    assert!(shared.max_fds >= 64);
+    // SAFETY: brk(2) with 0 is below every heap, so it changes nothing and gives the heap's end.
+    let brk = unsafe { raw::syscall(linux_raw_sys::general::__NR_brk, [0; 6]) }.unwrap();
+    assert_eq!(shared.brk, brk);
+    assert_eq!(shared.mm_flags & 3, 1, "whoever is not privileged can be dumped");
+    assert_eq!((shared.real_timer, shared.real_interval, shared.cpu_timers), (0, 0, [0; 4]));
+    assert_eq!(shared.child_subreaper, 0);
+    // PR_SET_CHILD_SUBREAPER; ITIMER_REAL and ITIMER_PROF in a day.
+    let prctl = [36, 1, 0, 0, 0, 0];
+    // SAFETY: the option takes a number.
+    unsafe { raw::syscall(linux_raw_sys::general::__NR_prctl, prctl) }.unwrap();
+    for which in [0, 2] {
+        let day = [0i64, 0, 86400, 0];
+        let args = [which, day.as_ptr() as u64, 0, 0, 0, 0];
+        // SAFETY: the call reads one struct itimerval.
+        unsafe { raw::syscall(linux_raw_sys::general::__NR_setitimer, args) }.unwrap();
+    }
+    let shared = own_task().unwrap().shared;
+    assert_ne!(shared.real_timer, 0);
+    assert_ne!(shared.cpu_timers, [0; 4]);
+    assert_eq!(shared.child_subreaper, 1);
+}

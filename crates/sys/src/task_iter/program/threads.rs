@@ -1,0 +1,83 @@
+//! Threads.
+
+use core::mem::offset_of;
+
+use super::{
+    ADD_CONSTANT, Field, MOVE, Piece, R1, R7, R8, R10, STORE_32, STORE_64, TASK, instruction, visit,
+};
+use crate::task_iter::ThreadRecord;
+use crate::task_iter::btf::Btf;
+
+/// The place of a field in the record, and its size.
+macro_rules! record {
+    ($field:ident) => {
+        (
+            offset_of!(ThreadRecord, $field),
+            size_of_val(&ThreadRecord::default().$field),
+        )
+    };
+}
+
+/// Copies a thread.
+pub fn program(btf: &Btf) -> Option<Vec<u64>> {
+    Some(visit(TASK, vec![piece(btf)?]))
+}
+
+/// Copies the thread in r7.
+pub(super) fn piece(btf: &Btf) -> Option<Piece> {
+    let task = |field| btf.field("task_struct", field);
+    let inside = |outer, structure, field| Some(task(outer)? + btf.field(structure, field)?);
+    let fields = [
+        (task("sas_ss_sp"), record!(altstack_sp)),
+        (task("sas_ss_size"), record!(altstack_size)),
+        (task("sas_ss_flags"), record!(altstack_flags)),
+        (task("clear_child_tid"), record!(tid_address)),
+        (task("cgroups"), record!(groups)),
+        // `next`, the first of the two pointers of a `list_head`.
+        (task("children"), record!(first_child)),
+        (task("cred"), record!(credentials)),
+        (task("atomic_flags"), record!(flags)),
+        (inside("pending", "sigpending", "signal"), record!(pending)),
+        (
+            inside("thread", "thread_struct", "tls_array"),
+            record!(areas),
+        ),
+        (task("comm"), record!(comm)),
+        (task("pid"), record!(tid)),
+        (task("pdeath_signal"), record!(pdeath_sig)),
+        (inside("seccomp", "seccomp", "mode"), record!(seccomp)),
+    ];
+    let mut piece = Piece::new(size_of::<ThreadRecord>());
+    for (from, (to, len)) in fields {
+        let from = from?;
+        piece.copy(R7, &Field { from, to, len });
+    }
+    // Where the list itself is, not what is in it.
+    let children = piece.at(offset_of!(ThreadRecord, children));
+    piece.body.extend([
+        instruction(MOVE, R1, R7, 0, 0),
+        instruction(ADD_CONSTANT, R1, 0, 0, task("children")?.into()),
+        instruction(STORE_64, R10, R1, children, 0),
+    ]);
+    piece.follow(R7, task("cred")?);
+    let (to, len) = record!(securebits);
+    let from = btf.field("cred", "securebits")?;
+    piece.copy(R8, &Field { from, to, len });
+    piece.constant(STORE_32, offset_of!(ThreadRecord, reserved), 0);
+    mapping_changes(
+        &mut piece,
+        task("mm").zip(btf.field("mm_struct", "mm_lock_seq")),
+    );
+    Some(piece)
+}
+
+/// A count, with 1 in the half above it; or 0 where the kernel does not count.
+fn mapping_changes(piece: &mut Piece, places: Option<(i16, i16)>) {
+    let to = offset_of!(ThreadRecord, mapping_changes);
+    piece.constant(STORE_64, to, 0);
+    if let Some((mm, from)) = places {
+        piece.follow(R7, mm);
+        piece.copy(R8, &Field { from, to, len: 4 });
+        piece.constant(STORE_32, to + 4, 1);
+    }
+}
