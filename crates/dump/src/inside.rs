@@ -1,4 +1,5 @@
-//! What only a task itself knows: entering it, asking, and leaving.
+//! What only a task itself knows: entering it, asking, and leaving. Where the kernel has written down all
+//! of it, nobody is entered.
 
 use commensal_abi::{PosixTimer, TaskInfo, ThreadInfo};
 use commensal_cured::Cured;
@@ -9,7 +10,7 @@ use commensal_sys::{Errno, Tid};
 
 use crate::Result;
 use crate::files::FdFlags;
-use crate::records::{Known, Threads};
+use crate::records::{self, Known, Threads};
 
 /// What a task says of itself.
 pub struct Inside {
@@ -39,6 +40,28 @@ impl Inside {
             error => Err(commensal_sys::Error::told("prctl", tid.get(), error).into()),
         }
     }
+}
+
+/// What the kernel has written down of a task: the same, if it is to be had from there.
+///
+/// `fd_size` as for [`ask`].
+pub fn told(
+    task: &Seized,
+    record: &records::Task,
+    fd_size: Option<u32>,
+    threads: &Threads,
+) -> Option<Inside> {
+    let open = match fd_size {
+        Some(_) => Some(record.open()?),
+        None => None,
+    };
+    let tids = task.threads().iter().map(|thread| thread.tid());
+    Some(Inside {
+        task: record.info(),
+        timers: Vec::new(),
+        threads: threads.all(tids)?,
+        open,
+    })
 }
 
 /// Enters the task, asks it what only it knows, and leaves: about the POSIX

@@ -147,6 +147,16 @@ impl Thread {
         Ok(ptrace::rseq_configuration(self.tid)?)
     }
 
+    /// Whether the thread has its own system calls dispatched to itself (prctl(2),
+    /// PR_SET_SYSCALL_USER_DISPATCH).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Sys`] when the thread is gone.
+    pub fn has_syscall_user_dispatch(&self) -> Result<bool, Error> {
+        Ok(ptrace::has_syscall_user_dispatch(self.tid)?)
+    }
+
     /// Whether injected code would run as any other code of the thread.
     pub(crate) fn check_enterable(&self) -> Result<(), Error> {
         let refuse = |reason| {
@@ -158,7 +168,7 @@ impl Thread {
         if !self.landing.is_64bit() {
             return refuse("it runs 32-bit code");
         }
-        if ptrace::has_syscall_user_dispatch(self.tid)? {
+        if self.has_syscall_user_dispatch()? {
             return refuse(
                 "it has its own system calls dispatched to itself (prctl(2), \
                            PR_SET_SYSCALL_USER_DISPATCH)",

@@ -189,15 +189,16 @@ impl<'scope> Copier<'scope> {
         }
     }
 
-    /// Waits for the memory of the task that may be entered.
+    /// Waits for the memory of the next task, whether it was entered or not.
     ///
     /// # Errors
     ///
     /// Why it could not be copied.
     pub fn wait(&self) -> Result<Copied> {
-        match self.next()? {
-            Told::Copied(copied) => Ok(copied),
-            Told::MayEnter => unreachable!("it is told once of each task"),
+        loop {
+            if let Told::Copied(copied) = self.next()? {
+                return Ok(copied);
+            }
         }
     }
 

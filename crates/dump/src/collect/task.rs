@@ -14,11 +14,11 @@ use super::Collector;
 use super::memory::{Copied, Copier};
 use crate::Result;
 use crate::files::{FdFlags, Table};
-use crate::inside::{Inside, ask};
+use crate::inside::{Inside, ask, told};
 use crate::links::{self, MappedFiles};
 use crate::mm::{FromInside, mm_entry};
 use crate::proc::{Stat, Status};
-use crate::records::Threads;
+use crate::records::{Task, Threads};
 use crate::task::{leader, registers, thread};
 
 impl<S: ImageSink> Collector<'_, '_, S> {
@@ -26,7 +26,7 @@ impl<S: ImageSink> Collector<'_, '_, S> {
     pub(super) fn task(&mut self, task: Seized, stat: Stat, copier: &Copier<'_>) -> Result<Cured> {
         let pid = task.pid();
         let leader_status = Status::of_thread(pid, task.threads()[0].tid())?;
-        let records = self.thread_records(&task, &leader_status)?;
+        let (records, whole) = self.told(&task, &leader_status)?;
         let statuses = statuses(&task, &leader_status, records.as_ref())?;
         let stop = leader::stop_signal(&task, &statuses);
         let held = task.threads().iter().zip(statuses);
@@ -38,6 +38,7 @@ impl<S: ImageSink> Collector<'_, '_, S> {
                         .as_ref()
                         .is_some_and(|records| records.has_no_areas(thread.tid())),
                     stopped: stop.is_some(),
+                    is_entered: whole.is_none() && thread.tid() == pid.leader(),
                 };
                 thread::Outside::collect(pid, thread, seen, &self.layout)
             })
@@ -47,9 +48,17 @@ impl<S: ImageSink> Collector<'_, '_, S> {
         let leader = outside.in_namespace(&self.pids, &self.users);
         let umask = threads[0].umask();
 
-        copier.may_enter()?;
         let fd_size = self.restores_table(pid).then(|| threads[0].fd_size());
-        let (cured, inside) = ask(task, &leader.timer_ids(), fd_size, records.as_ref())?;
+        let timers = leader.timer_ids();
+        let whole = whole.filter(|_| timers.is_empty()).zip(records.as_ref());
+        let told = whole.and_then(|(whole, threads)| told(&task, &whole, fd_size, threads));
+        let (cured, inside) = match told {
+            Some(inside) => (Cured::untouched(task), inside),
+            None => {
+                copier.may_enter()?;
+                ask(task, &timers, fd_size, records.as_ref())?
+            }
+        };
         self.descriptors(pid, inside.open.as_deref())?;
 
         self.fs(pid, umask)?;
@@ -64,13 +73,20 @@ impl<S: ImageSink> Collector<'_, '_, S> {
         Ok(cured)
     }
 
-    /// What the kernel has written down of the threads of a task, if it is right about the leader.
-    fn thread_records(&self, task: &Seized, leader: &Status) -> Result<Option<Threads>> {
-        let Some(records) = self.records.threads(task.pid()) else {
-            return Ok(None);
+    /// What the kernel has written down of a task and its threads, as far as it is right about what the
+    /// `leader` says of itself.
+    fn told(&self, task: &Seized, leader: &Status) -> Result<(Option<Threads>, Option<Task>)> {
+        let (Some(threads), whole) = self.records.task(task.pid()) else {
+            return Ok((None, None));
         };
         let areas = registers::has_thread_areas(task.threads()[0].tid())?;
-        Ok(records.confirmed(leader, areas))
+        let Some(threads) = threads.confirmed(leader, areas) else {
+            return Ok((None, None));
+        };
+        Ok((
+            Some(threads),
+            whole.and_then(|whole| whole.confirmed(leader)),
+        ))
     }
 
     /// Whether the task restores its descriptor table, and not another that shares it.

@@ -45,6 +45,10 @@ pub struct Status {
     pub pending: u64,
     /// Those that are pending for the whole task.
     pub shared_pending: u64,
+    /// The signals that are ignored (`SIG_IGN`).
+    pub ignored: u64,
+    /// Those that have a handler.
+    pub caught: u64,
     /// Inheritable capabilities, bit n for capability n.
     pub cap_inheritable: u64,
     /// Permitted capabilities.
@@ -140,6 +144,8 @@ impl Status {
             b"Umask" => self.umask = u32::from_str_radix(value, 8).ok()?,
             b"SigPnd" => self.pending = set(value)?,
             b"ShdPnd" => self.shared_pending = set(value)?,
+            b"SigIgn" => self.ignored = set(value)?,
+            b"SigCgt" => self.caught = set(value)?,
             b"CapInh" => self.cap_inheritable = set(value)?,
             b"CapPrm" => self.cap_permitted = set(value)?,
             b"CapEff" => self.cap_effective = set(value)?,

@@ -3,16 +3,18 @@
 //! is done where the kernel does not tell.
 
 mod changes;
+mod task;
 mod threads;
 
 use std::collections::HashMap;
 
-use commensal_sys::task_iter::{self, FileRecord, KernelTypes, Reader, ThreadRecord};
+use commensal_sys::task_iter::{self, FileRecord, KernelTypes, Reader, TaskRecord, ThreadRecord};
 use commensal_sys::{PAGE_SIZE, Pid};
 
 use crate::{files, proc};
 
 pub use changes::MappingChanges;
+pub use task::Task;
 pub use threads::{Known, Threads};
 
 /// How many threads a task must have: to get ready takes some milliseconds, though before the
@@ -33,6 +35,9 @@ const MUCH_MEMORY: u64 = 64 << 20;
 pub struct Records {
     threads: HashMap<Pid, task_iter::Records<ThreadRecord>>,
     files: HashMap<Pid, task_iter::Records<FileRecord>>,
+    tasks: HashMap<Pid, task_iter::Records<TaskRecord>>,
+    /// Our own, to tell what flags mean.
+    own: Option<TaskRecord>,
 }
 
 impl Records {
@@ -58,10 +63,18 @@ impl Records {
             false => Some(Reader::load(&types)?),
         };
         let files_of = |pid: &Pid| Some((*pid, files.as_ref()?.of(*pid).ok()?));
+        // Not every kernel has all that a task is asked for where we look for it.
+        let tasks = match large.tasks.is_empty() {
+            true => None,
+            false => Reader::load(&types).ok(),
+        };
+        let task_of = |pid: &Pid| Some((*pid, tasks.as_ref()?.of(*pid).ok()?));
         let threads_of = |pid: &Pid| Some((*pid, threads.of(*pid).ok()?));
         let records = Self {
             threads: large.threads.iter().filter_map(threads_of).collect(),
             files: large.files.iter().filter_map(files_of).collect(),
+            tasks: large.tasks.iter().filter_map(task_of).collect(),
+            own: tasks.as_ref().and_then(task::own),
         };
         Ok((records, MappingChanges::of(large.memory, &threads)))
     }
@@ -70,6 +83,23 @@ impl Records {
     pub fn threads(&self, pid: Pid) -> Option<Threads> {
         let records = self.threads.get(&pid)?.read().ok()?;
         Some(Threads::new(pid, records))
+    }
+
+    /// What is told of a task that stands still: of its threads, and all that it would be asked for.
+    pub fn task(&self, pid: Pid) -> (Option<Threads>, Option<Task>) {
+        let records = self.tasks.get(&pid).and_then(|task| task.read().ok());
+        let record = records.and_then(|records| match records[..] {
+            [record] => Some(record),
+            _ => None,
+        });
+        // A task of one thread has no other record of it.
+        let leader = record.map(|record| Threads::new(pid, vec![record.leader]));
+        let threads = self.threads(pid).or(leader);
+        let own = self.own.as_ref();
+        let task = record
+            .zip(own)
+            .and_then(|(record, own)| Task::new(record, own));
+        (threads, task)
     }
 
     /// The descriptors of a task by their numbers; none where the kernel does not tell.
@@ -85,21 +115,26 @@ struct Large<'t> {
     threads: Vec<Pid>,
     files: &'t [Pid],
     memory: &'t [Pid],
+    tasks: &'t [Pid],
 }
 
 impl<'t> Large<'t> {
     fn of(tasks: &'t [Pid]) -> Self {
-        let threads = |pid: &Pid| proc::threads(*pid).is_ok_and(|tids| tids.len() >= MANY_THREADS);
+        // In a tree of many tasks none is entered that need not be: of all of its threads is told.
+        let are_many = tasks.len() >= MANY_TASKS;
+        let few = if are_many { 2 } else { MANY_THREADS };
+        let threads = |pid: &Pid| proc::threads(*pid).is_ok_and(|tids| tids.len() >= few);
         let threads: Vec<Pid> = tasks.iter().copied().filter(threads).collect();
         let descriptors = |pid: &Pid| files::numbers(*pid).map_or(0, |numbers| numbers.len());
         let has_many = |pid: &Pid| descriptors(pid) >= MANY_DESCRIPTORS;
         let has_much =
             |pid: &Pid| proc::resident(*pid).is_ok_and(|pages| pages * PAGE_SIZE >= MUCH_MEMORY);
-        let is_large = tasks.len() >= MANY_TASKS || !threads.is_empty();
+        let is_large = are_many || !threads.is_empty();
         let all_if = |so| if so { tasks } else { &[] };
         Self {
             threads,
             files: all_if(tasks.iter().any(has_many)),
+            tasks: all_if(are_many),
             memory: all_if(is_large || tasks.iter().any(has_much)),
         }
     }

@@ -44,8 +44,7 @@ impl Threads {
             && leader.pending == status.pending
             && leader.seccomp == status.seccomp
             && leader.areas.iter().any(|area| *area != 0) == has_areas;
-        // What a thread is called in a nested pid namespace, only its status tells.
-        (same && status.pid_namespaces == 1).then_some(self)
+        same.then_some(self)
     }
 
     /// What the status of another thread would say, by that of the leader: it has the same
@@ -56,7 +55,8 @@ impl Threads {
             && own.flags == like.flags
             && own.seccomp == like.seccomp
             && own.pending == 0;
-        same.then(|| {
+        // What a thread is called in a nested pid namespace, only its status tells.
+        (same && leader.pid_namespaces == 1).then(|| {
             let mut status = leader.clone();
             status.comm = comm(own).to_vec();
             status.pending = 0;
@@ -68,6 +68,11 @@ impl Threads {
     /// Whether the thread is known to have no entries in the GDT.
     pub fn has_no_areas(&self, tid: Tid) -> bool {
         self.of(tid).is_some_and(|record| record.areas == [0; 3])
+    }
+
+    /// What all of these would say of themselves; none where one is not in the records.
+    pub fn all(&self, tids: impl Iterator<Item = Tid>) -> Option<Vec<Known>> {
+        tids.map(|tid| self.of(tid).map(Known::told)).collect()
     }
 
     /// What `others` would say of themselves. None where one is not in the records, or where these say

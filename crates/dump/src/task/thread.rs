@@ -16,7 +16,7 @@ use super::xsave::{self, Layout};
 use super::{creds, registers, sched, security, signals};
 use crate::proc::Status;
 use crate::userns::{self, Users};
-use crate::{Error, Options, Place, Result};
+use crate::{Error, Options, Place, Refusal, Result};
 
 /// What was seen of a thread before it is collected.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct Seen {
     pub has_no_areas: bool,
     /// Whether its task is stopped.
     pub stopped: bool,
+    /// Whether it is going to be entered.
+    pub is_entered: bool,
 }
 
 /// A thread as it is seen from outside.
@@ -54,7 +56,10 @@ impl Outside {
     pub fn collect(pid: Pid, thread: &Thread, seen: Seen, layout: &Arc<Layout>) -> Result<Self> {
         let tid = thread.tid();
         let status = seen.status;
-        if tid == pid.leader() {
+        if thread.has_syscall_user_dispatch()? {
+            return Err(dispatched(tid).into());
+        }
+        if seen.is_entered {
             // All of it is needed to enter the thread: read once.
             thread.extended_state()?;
         }
@@ -113,6 +118,17 @@ impl Outside {
             blocked: self.blocked,
             machine: self.machine,
         })
+    }
+}
+
+fn dispatched(tid: Tid) -> Refusal {
+    Refusal {
+        what: "system call user dispatch".into(),
+        place: Place::Thread { tid },
+        reason: "the thread has its own system calls dispatched to itself, which the images have no place \
+                 for"
+        .into(),
+        remedy: "dump it after prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF)".into(),
     }
 }
 

@@ -215,7 +215,10 @@ fn the_limits_of_a_task_are_those_that_it_has() {
         (rustix::process::Resource::Rttime, 15),
     ] {
         let own = rustix::process::getrlimit(resource);
-        assert_eq!(task.limits[number], [limit(own.current), limit(own.maximum)]);
+        assert_eq!(
+            task.limits[number],
+            [limit(own.current), limit(own.maximum)]
+        );
     }
 }
 
@@ -256,8 +259,15 @@ fn what_the_threads_of_a_task_share_is_what_it_says() {
     // SAFETY: brk(2) with 0 is below every heap, so it changes nothing and gives the heap's end.
     let brk = unsafe { raw::syscall(linux_raw_sys::general::__NR_brk, [0; 6]) }.unwrap();
     assert_eq!(shared.brk, brk);
-    assert_eq!(shared.mm_flags & 3, 1, "whoever is not privileged can be dumped");
-    assert_eq!((shared.real_timer, shared.real_interval, shared.cpu_timers), (0, 0, [0; 4]));
+    assert_eq!(
+        shared.mm_flags & 3,
+        1,
+        "whoever is not privileged can be dumped"
+    );
+    assert_eq!(
+        (shared.real_timer, shared.real_interval, shared.cpu_timers),
+        (0, 0, [0; 4])
+    );
     assert_eq!(shared.child_subreaper, 0);
     // PR_SET_CHILD_SUBREAPER; ITIMER_REAL and ITIMER_PROF in a day.
     let prctl = [36, 1, 0, 0, 0, 0];

@@ -153,7 +153,13 @@ fn records_that_are_wrong_about_the_leader_are_not_believed() {
         assert!(!believed(|said| said.comm = b"other".to_vec(), false));
         assert!(!believed(|said| said.pending = 1, false));
         assert!(!believed(|said| said.seccomp = 2, false));
-        assert!(!believed(|said| said.pid_namespaces = 2, false));
+        let nested = Status {
+            pid_namespaces: 2,
+            ..leader.clone()
+        };
+        let threads = records.threads(pid).unwrap();
+        assert!(threads.status(seized.threads()[1].tid(), &leader).is_some());
+        assert!(threads.status(seized.threads()[1].tid(), &nested).is_none());
     }
     seized.release().unwrap();
     end(child);
