@@ -25,6 +25,17 @@ fn many_threads_stay_as_they_are() {
     assert_resumes(&program("many_threads.py"), 3);
 }
 
+#[test]
+fn many_tasks_are_restored() {
+    let judge = judge_or_skip!();
+    assert_round_trip(judge, &program("many_tasks.py"));
+}
+
+#[test]
+fn many_tasks_stay_as_they_are() {
+    assert_resumes(&program("many_tasks.py"), 3);
+}
+
 fn program(name: &str) -> Program {
     Program::script("python3", name).restless()
 }

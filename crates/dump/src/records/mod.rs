@@ -130,11 +130,13 @@ impl<'t> Large<'t> {
         let has_much =
             |pid: &Pid| proc::resident(*pid).is_ok_and(|pages| pages * PAGE_SIZE >= MUCH_MEMORY);
         let is_large = are_many || !threads.is_empty();
+        // What is stopped could not take anything of ours out of itself.
+        let is_stopped = |pid: &Pid| proc::Stat::read(*pid).is_ok_and(|stat| stat.state == b'T');
         let all_if = |so| if so { tasks } else { &[] };
         Self {
             threads,
             files: all_if(tasks.iter().any(has_many)),
-            tasks: all_if(are_many),
+            tasks: all_if(are_many || tasks.iter().any(is_stopped)),
             memory: all_if(is_large || tasks.iter().any(has_much)),
         }
     }
