@@ -62,6 +62,7 @@ pub struct Collector<'s, 'p, S> {
     pids: Pids,
     users: Users,
     figures: Summary,
+    have_uprobes: bool,
 }
 
 /// What is known of the whole tree when every task has been collected.
@@ -76,6 +77,8 @@ pub struct Collected<'s> {
     pub own_pids: bool,
     /// What was written.
     pub figures: Summary,
+    /// Whether a task has the kernel's page of uprobes, which the restore must be told is accepted.
+    pub have_uprobes: bool,
     /// What is unread in terminals; to be dropped before the tree runs on.
     pub unread: Option<UnreadData<'s>>,
     /// The names that were made for the restore.
@@ -130,6 +133,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             pids: prepared.pids.clone(),
             users: prepared.users.clone(),
             figures: Summary::default(),
+            have_uprobes: false,
         })
     }
 
@@ -264,6 +268,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             own_cgroups,
             own_pids: self.pids.are_own(),
             figures: self.figures,
+            have_uprobes: self.have_uprobes,
             unread: Some(files.unread_data),
             links: files.links,
             tun_devices: files.tun_devices,

@@ -15,6 +15,7 @@ pub fn inventory(
     own: &TaskKobjIdsEntry,
     cg_set: Option<u32>,
     run_id: &str,
+    have_uprobes: bool,
 ) -> InventoryEntry {
     InventoryEntry {
         img_version: IMG_VERSION,
@@ -31,7 +32,7 @@ pub fn inventory(
         }),
         plugins_entry: Some(PluginsEntry::default()),
         dump_criu_run_id: Some(run_id.to_owned()),
-        allow_uprobes: options.allow_uprobes.then_some(true),
+        allow_uprobes: have_uprobes.then_some(true),
         ..InventoryEntry::default()
     }
 }

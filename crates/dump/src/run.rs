@@ -175,10 +175,11 @@ fn run_here<S: ImageSink>(
         own_ids,
         own_cgroups,
         figures,
+        have_uprobes,
         links,
         ..
     } = collected;
-    let inventory = inventory::inventory(options, &own_ids, own_cgroups, &run_id);
+    let inventory = inventory::inventory(options, &own_ids, own_cgroups, &run_id, have_uprobes);
     drop(pages);
     let sink = set.finish(&inventory)?;
     links.keep();

@@ -112,6 +112,7 @@ impl<S: ImageSink> Collector<'_, '_, S> {
 
     fn count(&mut self, copied: &Copied) {
         self.figures.mappings += copied.mappings.len() as u64;
+        self.have_uprobes |= copied.mappings.have_uprobes();
         self.figures.memory_dump += copied.time;
         self.figures.pages_scanned += copied.stats.scanned;
         self.figures.pages_written += copied.stats.written;

@@ -175,6 +175,11 @@ impl Mappings {
         private.map(|mapping| mapping.range().len()).sum()
     }
 
+    /// Whether the kernel has mapped its page of uprobes there.
+    pub fn have_uprobes(&self) -> bool {
+        self.iter().any(|mapping| mapping.kind == Kind::Uprobes)
+    }
+
     /// The mappings, in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = &Mapping> {
         self.list.iter()
