@@ -5,6 +5,7 @@
 //! - [`Root`]: paths, looked up where the tree would;
 //! - `filesystem`: which file systems a restore can mount;
 //! - `table`: where a restore takes each mount from, and what is refused;
+//! - `deleted`: mounts of what has lost its name;
 //! - `sharing`: groups of mounts that share events;
 //! - `external`: mounts that the restore is given;
 //! - `overlay`: whether it finds the directories of an overlay;
@@ -19,6 +20,7 @@ mod archive;
 mod choices;
 mod clean;
 mod contents;
+mod deleted;
 mod external;
 mod filesystem;
 mod gzip;

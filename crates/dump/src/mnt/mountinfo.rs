@@ -55,6 +55,11 @@ impl Mount {
             && (&self.source, &self.fs_options) == (&other.source, &other.fs_options)
     }
 
+    /// Whether it is of the file system with this device, in stat(2)'s encoding.
+    pub fn has_device(&self, dev: u64) -> bool {
+        self.dev == (rustix::fs::major(dev), rustix::fs::minor(dev))
+    }
+
     /// The device's number as the kernel has it.
     pub fn kernel_dev(&self) -> u32 {
         self.dev.0 << 20 | self.dev.1

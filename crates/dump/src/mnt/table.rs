@@ -4,7 +4,9 @@ use commensal_images::messages::FsType;
 use commensal_sys::Pid;
 
 use super::external::{self, Given};
-use super::{Contents, Mount, Mounts, Namespace, Namespaces, Rights, filesystem, overlay, sharing};
+use super::{
+    Contents, Mount, Mounts, Namespace, Namespaces, Rights, deleted, filesystem, overlay, sharing,
+};
 use crate::tree::namespaces::own_pid;
 use crate::{Options, Place, Refusal, Result};
 
@@ -179,6 +181,7 @@ impl<'m> Table<'m> {
             let against = self.source(mount).err();
             let against = against.or_else(|| against_place(mount, &namespace.mounts));
             let against = against.or_else(|| sharing::against(mount, self));
+            let against = against.or_else(|| deleted::against(mount, self.namespaces));
             let against = against.or_else(|| self.against_layers(mount, namespace));
             let against = against.or_else(|| self.against_cover(mount, &namespace.mounts));
             refusals.extend(against.map(|(reason, remedy)| refuse(task, mount, reason, remedy)));

@@ -130,3 +130,12 @@ fn a_file_system_on_a_device_may_be_given() {
     };
     assert_eq!(reasons(&lines, &options), [""; 0]);
 }
+
+#[test]
+fn what_has_lost_its_name_is_mounted_once() {
+    let gone = "12 10 8:1 /box/gone//deleted /b rw - ext4 /dev/a rw";
+    let options = Options::default();
+    assert_eq!(reasons(&[ROOT, gone], &options), [""; 0]);
+    let again = "13 10 8:1 /box/gone//deleted /c rw - ext4 /dev/a rw";
+    assert_eq!(reasons(&[ROOT, gone, again], &options).len(), 2);
+}
