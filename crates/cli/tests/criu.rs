@@ -153,13 +153,19 @@ fn a_failed_dump_is_in_the_log() {
 #[test]
 fn options_that_are_not_supported_are_refused_by_name() {
     let dir = place();
-    for option in ["--lazy-pages", "--stream"] {
-        let output = output(criu(dir.path()).args(["dump", "--unprivileged", "-t1", option]));
-        assert_eq!(output.status.code(), Some(1), "{option}");
-        assert!(
-            stderr(&output).contains(&format!("option {option} is not supported")),
-            "{option}"
-        );
+    let refused = output(criu(dir.path()).args(["dump", "--unprivileged", "-t1", "--stream"]));
+    assert_eq!(refused.status.code(), Some(1));
+    let told = stderr(&refused);
+    assert!(told.contains("option --stream is not supported"), "{told}");
+    for pages in [
+        ["--page-server", "--address=a"].as_slice(),
+        &["--lazy-pages"],
+    ] {
+        let mut dump = criu(dir.path());
+        dump.args(["dump", "--unprivileged", "-t1", "--tls"])
+            .args(pages);
+        let told = stderr(&output(&mut dump));
+        assert!(told.contains("option --tls is not supported"), "{told}");
     }
 }
 
@@ -183,12 +189,8 @@ fn a_failing_script_fails_the_dump_before_it_begins() {
 fn configuration_files_count_unless_told_otherwise() {
     let dir = place();
     fs::create_dir(dir.path().join(".criu")).expect("a directory");
-    fs::write(
-        dir.path().join(".criu/default.conf"),
-        "lazy-pages # default\n",
-    )
-    .expect("a file");
-    fs::write(dir.path().join("mine"), "stream\n").expect("a file");
+    fs::write(dir.path().join(".criu/default.conf"), "stream # default\n").expect("a file");
+    fs::write(dir.path().join("mine"), "exec-cmd\n").expect("a file");
     let refused = |args: &[&str], name: &str| {
         let output = output(
             criu(dir.path())
@@ -201,8 +203,8 @@ fn configuration_files_count_unless_told_otherwise() {
             stderr(&output)
         );
     };
-    refused(&[], "--lazy-pages");
+    refused(&[], "--stream");
     refused(&["--no-default-config"], "8388608");
-    refused(&["--config", "mine"], "--stream");
+    refused(&["--config", "mine"], "--exec-cmd");
     refused(&["--config", "none"], "none");
 }

@@ -158,6 +158,14 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         let live = frozen.members.iter().filter(is_live);
         self.pids
             .refresh(frozen.members.iter().map(Member::with_threads))?;
+        for member in live.clone() {
+            if let Body::Live(task) = &member.body {
+                let id = self.pids.task(member.pid)?;
+                let stacks = task.threads().iter();
+                let stacks = stacks.map(|thread| thread.registers().rsp);
+                self.pages.stacks(id, stacks);
+            }
+        }
         let live: Vec<_> = live.map(|member| member.pid).collect();
         let forked = live.iter().any(|pid| !self.running.contains(pid));
         for &pid in &live {

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::files::{Drained, UnreadData};
 use crate::let_go::Standing;
+use crate::mm::{LazyPages, LazyServer};
+use crate::output::share;
 use crate::stages::Stages;
 use crate::{Error, Options, Result, Then};
 
@@ -16,6 +18,8 @@ pub struct End<'a> {
     pub options: &'a Options,
     /// When it was stopped.
     pub frozen_since: Instant,
+    /// What stays in it until it was fetched, and who gives it.
+    pub lazy: Option<(LazyServer, &'a LazyPages)>,
 }
 
 /// What became of a tree of which everything was collected.
@@ -50,7 +54,8 @@ impl End<'_> {
         standing: Standing,
         unread: Option<UnreadData<'_>>,
     ) -> Result<(Tree, u64)> {
-        if self.options.then == Then::Resume && !self.stages.need_stopped_tree() {
+        let stands = self.stages.need_stopped_tree() || self.lazy.is_some();
+        if self.options.then == Then::Resume && !stands {
             let lost = unread.map_or(0, UnreadData::leave);
             self.stages.unlock_network(true);
             let tree = Tree::RunsOn {
@@ -59,14 +64,15 @@ impl End<'_> {
             };
             return Ok((tree, lost));
         }
-        // Reading a terminal takes its data from the tree, which must not miss it.
+        // Reading a terminal takes its data from the tree, which must not miss it; nor must one that
+        // has yet to be fetched, however long that takes.
         let (drained, lost) = match self.options.then {
-            Then::Kill => {
+            Then::Kill if self.lazy.is_none() => {
                 let drained = unread.map(UnreadData::drain).transpose()?;
                 let lost = drained.as_ref().map_or(0, Drained::lost);
                 (drained, lost)
             }
-            Then::Resume | Then::Stop => (None, unread.map_or(0, UnreadData::leave)),
+            _ => (None, unread.map_or(0, UnreadData::leave)),
         };
         Ok((Tree::Stands(Box::new(Waiting { drained, standing })), lost))
     }
@@ -75,18 +81,23 @@ impl End<'_> {
     ///
     /// # Errors
     ///
-    /// The hook's, with which the tree runs on; or where a task could not be let go.
+    /// The hook's, or where what stays in the tree was not fetched, with which it runs on; or where a
+    /// task could not be let go.
     pub fn images_complete(&self, tree: Tree, run_id: &str) -> Result<Duration> {
         let hook = self.stages.dumped()?;
         let (gone, frozen) = match tree {
             Tree::RunsOn { gone, frozen } => (gone, frozen),
             Tree::Stands(waiting) => {
-                let then = match hook {
-                    Ok(()) => self.options.then,
-                    Err(_) => Then::Resume,
+                let fetched = match &hook {
+                    Ok(()) => self.serve(),
+                    Err(_) => Ok(()),
+                };
+                let then = match (&hook, &fetched) {
+                    (Ok(()), Ok(())) => self.options.then,
+                    _ => Then::Resume,
                 };
                 let gone = self.let_go(*waiting, then, run_id);
-                (gone, self.frozen_since.elapsed())
+                (fetched.and(gone), self.frozen_since.elapsed())
             }
         };
         hook.map_err(|source| Error::Hook {
@@ -94,6 +105,16 @@ impl End<'_> {
             source,
         })?;
         gone.map(|()| frozen)
+    }
+
+    /// Gives what stays in the tree to who fetches it.
+    fn serve(&self) -> Result<()> {
+        let Some((server, pages)) = &self.lazy else {
+            return Ok(());
+        };
+        share(&self.options.images_dir);
+        self.stages.lazy_pages(server.port())?;
+        server.serve(pages, &self.options.cancel)
     }
 
     fn let_go(&self, waiting: Waiting, then: Then, run_id: &str) -> Result<()> {

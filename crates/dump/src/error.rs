@@ -75,6 +75,14 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
+    /// Pages that stayed in the tree could not be given to who fetches them.
+    #[error(
+        "the pages left in the tree could not be given to the client of the lazy pages: {source}"
+    )]
+    LazyPages {
+        /// The reason.
+        source: io::Error,
+    },
     /// The kernel did not answer a netlink request, or not as expected.
     #[error("{request} over netlink: {source}")]
     Netlink {

@@ -54,6 +54,16 @@ pub trait Hooks: Sync {
         Ok(())
     }
 
+    /// After [`Hooks::dumped`], pages that stay in the tree can be fetched, at this port if we listen at
+    /// one. After an error the tree runs on.
+    ///
+    /// # Errors
+    ///
+    /// Where the client shall not come.
+    fn lazy_pages(&self, _port: Option<u16>) -> Result<(), HookError> {
+        Ok(())
+    }
+
     /// Whether [`Hooks::dumped`] needs the tree to stand still. Where it does not, a tree that is
     /// to run on is let go before its smaller images are written.
     fn needs_stopped_tree(&self) -> bool {

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod cgroup;
+mod choices;
 mod collect;
 mod cpu_info;
 mod end;

@@ -187,6 +187,10 @@ pub struct Options {
 
     /// A server that takes all pages and their pagemaps, which then are not in `images_dir`.
     pub page_server: Option<PageServerAddress>,
+    /// Leave the private memory of the tree where it is, out of the images, and give it to one client
+    /// (`criu lazy-pages`) when they are complete: the tree stands still until that needs no more.
+    /// Here it is the address to listen at. Not with `pre_copy`, `prev_images` or `page_server`.
+    pub lazy_pages: Option<PageServerAddress>,
     /// When the images are complete, give back the disk space of pages in those that they build
     /// on, where they have the pages themselves. The earlier images are of no use alone then.
     pub auto_dedup: bool,
@@ -241,6 +245,7 @@ impl Default for Options {
             pre_copy: None,
             prev_images: None,
             page_server: None,
+            lazy_pages: None,
             auto_dedup: false,
             cancel: Cancel::default(),
         }

@@ -9,11 +9,12 @@ use commensal_images::{Image, ImageSet, ImageSink};
 use commensal_seized::Silence;
 use commensal_sys::Pid;
 
+use crate::choices;
 use crate::collect::{Collected, Collector, Copier, Memory};
 use crate::cpu_info::cpu_info;
 use crate::end::End;
 use crate::let_go::Standing;
-use crate::mm::{PageServer, PageWriter};
+use crate::mm::{LazyPages, LazyServer, PageServer, PageWriter};
 use crate::net::namespace::{self as network, Entered, Networks};
 use crate::output::{auto_dedup, images_dir, share, size_of_images, write_stats};
 use crate::prepare::Prepared;
@@ -21,10 +22,7 @@ use crate::progress::Progress;
 use crate::punctual::Punctual;
 use crate::stages::Stages;
 use crate::tree::{self, Frozen};
-use crate::{
-    Error, Hooks, NetworkLock, Options, Place, Refusal, Result, Summary, Then, inventory,
-    preflight, timens,
-};
+use crate::{Error, Hooks, Options, Result, Summary, Then, inventory, preflight, timens};
 
 /// Dumps the tree of `root` into the directory that `options` name.
 ///
@@ -71,7 +69,7 @@ pub fn dump_stream(
     hooks: &dyn Hooks,
 ) -> Result<Summary> {
     let started = Instant::now();
-    refuse_pre_copy(root, options)?;
+    choices::refuse_stream(root, options)?;
     let stream = |_: &mut Prepared| {
         let cancel = options.cancel.clone();
         let give_up = Box::new(move || cancel.check().is_err());
@@ -95,11 +93,19 @@ fn run<S: ImageSink + Send>(
     options: &Options,
     hooks: &dyn Hooks,
 ) -> Result<(Summary, S)> {
+    choices::refuse_lazy(root, options)?;
     // From our own network.
     let server = options.page_server.as_ref().map(PageServer::connect);
     let server = server.transpose()?;
+    let lazy = options.lazy_pages.as_ref().map(LazyServer::listen);
+    let lazy = lazy.transpose()?;
     network::inside(root, |network| {
-        run_here(root, sink, options, hooks, Surroundings { network, server })
+        let around = Surroundings {
+            network,
+            server,
+            lazy,
+        };
+        run_here(root, sink, options, hooks, around)
     })
 }
 
@@ -109,6 +115,8 @@ struct Surroundings<'n> {
     network: Option<&'n Entered>,
     /// What takes the pages.
     server: Option<PageServer>,
+    /// What gives those that stay in the tree to who fetches them.
+    lazy: Option<LazyServer>,
 }
 
 /// The same, from a thread that is in the tree's network namespace.
@@ -117,9 +125,13 @@ fn run_here<S: ImageSink>(
     sink: impl FnOnce(&mut Prepared) -> Result<S>,
     options: &Options,
     hooks: &dyn Hooks,
-    Surroundings { network, server }: Surroundings<'_>,
+    Surroundings {
+        network,
+        server,
+        lazy,
+    }: Surroundings<'_>,
 ) -> Result<(Summary, S)> {
-    let options = &lock_of_own_network(options, network);
+    let options = &choices::lock_of_own_network(options, network);
     let run_id = inventory::run_id();
     let mut prepared = preflight::check(root, options)?;
     prepared.networks.check(&Networks::default(), options)?;
@@ -130,7 +142,9 @@ fn run_here<S: ImageSink>(
     let rounds = prepared.rounds;
     let progress = Progress::new(hooks);
     let copied = |bytes| progress.add(bytes);
+    let stay = LazyPages::default();
     let pages = PageWriter::new(&set)
+        .lazy(lazy.is_some().then_some(&stay))
         .workers(workers())
         .cancel(options.cancel.clone())
         .progress(&copied)
@@ -164,6 +178,7 @@ fn run_here<S: ImageSink>(
             stages: &stages,
             options,
             frozen_since: freezing,
+            lazy: lazy.map(|server| (server, &stay)),
         };
         let (tree, lost) = end.collected(standing, collected.unread.take())?;
         collected.figures.unread_terminals = lost;
@@ -194,16 +209,6 @@ fn run_here<S: ImageSink>(
         ..figures
     };
     Ok((summary, sink))
-}
-
-/// The packet filter of a network namespace is saved as rules of nftables, whoever made them, and
-/// with it the lock that the restore takes away: that one has to be of nftables, too.
-fn lock_of_own_network(options: &Options, network: Option<&Entered>) -> Options {
-    let mut options = options.clone();
-    if network.is_some() && options.network_lock == NetworkLock::Iptables {
-        options.network_lock = NetworkLock::Nftables;
-    }
-    options
 }
 
 /// Collects a tree that stands still, and writes all images that tell of it.
@@ -237,20 +242,6 @@ fn images<'s, S: ImageSink>(
         own_pids: collected.own_pids,
     };
     Ok((collected, standing))
-}
-
-/// The images would need those of the rounds, and a stream is one set.
-fn refuse_pre_copy(root: Pid, options: &Options) -> Result<()> {
-    if options.pre_copy.is_none() {
-        return Ok(());
-    }
-    Err(Refusal {
-        what: "a task to be pre-copied into a stream".into(),
-        place: Place::Task { pid: root },
-        reason: "each round is a directory of its own, and a stream has none".into(),
-        remedy: "dump into a directory, or stream without pre-copy".into(),
-    }
-    .into())
 }
 
 /// How many threads copy pages: they are bound by memory, not by processors.

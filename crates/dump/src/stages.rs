@@ -68,6 +68,19 @@ impl<'a> Stages<'a> {
         self.outside(|| self.hooks.dumped())
     }
 
+    /// What stays in the tree can be fetched.
+    ///
+    /// # Errors
+    ///
+    /// The hook's.
+    pub fn lazy_pages(&self, port: Option<u16>) -> Result<()> {
+        let told = self.outside(|| self.hooks.lazy_pages(port))?;
+        told.map_err(|source| Error::Hook {
+            stage: "status-ready",
+            source,
+        })
+    }
+
     fn outside<T>(&self, call: impl FnOnce() -> T) -> Result<T> {
         match self.network {
             Some(network) => network.outside(call),

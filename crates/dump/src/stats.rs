@@ -18,13 +18,13 @@ pub fn entry(summary: &Summary) -> StatsEntry {
             pages_scanned: summary.pages_scanned,
             pages_skipped_parent: summary.pages_in_parent,
             pages_written: summary.pages_written,
+            pages_lazy: summary.pages_lazy,
             irmap_resolve: Some(0),
             page_pipes: Some(0),
             page_pipe_bufs: Some(0),
             shpages_scanned: Some(summary.shared_pages_scanned),
             shpages_skipped_parent: Some(0),
             shpages_written: Some(summary.shared_pages_written),
-            ..DumpStatsEntry::default()
         }),
         restore: None,
     }

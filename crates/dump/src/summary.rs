@@ -17,6 +17,8 @@ pub struct Summary {
     pub pages_written: u64,
     /// Pages that were taken from the rounds of a pre-copy, of 4096 bytes.
     pub pages_in_parent: u64,
+    /// Pages that were not written but fetched from the tree afterwards, of 4096 bytes.
+    pub pages_lazy: u64,
     /// Rounds of copying before the tree was stopped; 0 without pre-copy.
     pub rounds: u32,
     /// Pages that those rounds wrote, the same page each time it was.

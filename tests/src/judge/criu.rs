@@ -73,13 +73,24 @@ impl Judge {
 
     fn run_restore(
         &self,
-        mut criu: Command,
+        criu: Command,
         images: &Path,
         arguments: &[&str],
         given: impl Into<Stdio>,
     ) -> Result<Restored, JudgeError> {
-        reaper::adopt_orphans();
         let work = tempfile::tempdir().expect("a temporary directory");
+        self.restore_at_work(criu, (images, work.path()), arguments, given)
+    }
+
+    /// The same, with a directory for all that is no image.
+    pub(super) fn restore_at_work(
+        &self,
+        mut criu: Command,
+        (images, work): (&Path, &Path),
+        arguments: &[&str],
+        given: impl Into<Stdio>,
+    ) -> Result<Restored, JudgeError> {
+        reaper::adopt_orphans();
         let status = criu
             .args([
                 "restore",
@@ -91,19 +102,18 @@ impl Judge {
             .arg("--images-dir")
             .arg(images)
             .arg("--work-dir")
-            .arg(work.path())
+            .arg(work)
             .args(arguments)
             .stdin(given)
             .status();
         if !status.is_ok_and(|status| status.success()) {
-            let log = fs::read_to_string(work.path().join("restore.log")).unwrap_or_default();
+            let log = fs::read_to_string(work.join("restore.log")).unwrap_or_default();
             return Err(JudgeError::Refused {
                 verb: "criu restore".into(),
                 log: complaints(&log),
             });
         }
-        let pid =
-            fs::read_to_string(work.path().join("root.pid")).expect("criu wrote the root's pid");
+        let pid = fs::read_to_string(work.join("root.pid")).expect("criu wrote the root's pid");
         Ok(Restored::new(
             pid.trim().parse().expect("a pid file holds a number"),
         ))

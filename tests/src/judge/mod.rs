@@ -6,6 +6,7 @@
 mod apt;
 mod crit;
 mod criu;
+mod lazy_pages;
 mod page_server;
 mod restored;
 
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+pub use lazy_pages::LazyPages;
 pub use page_server::PageServer;
 pub use restored::Restored;
 

@@ -41,6 +41,7 @@ fn at_work(
     settings.dump.cgroups &= !settings.unprivileged;
     let ready = read_cgroup_props(&mut settings).and_then(|()| {
         settings.dump.page_server = settings.page_server()?;
+        settings.dump.lazy_pages = settings.lazy_pages();
         Ok(())
     });
     let ended = ready.and_then(|()| command(&settings, &workplace));
@@ -53,7 +54,7 @@ fn at_work(
 fn dump(settings: &Settings, workplace: &Workplace) -> Result<ExitCode, String> {
     let pid = check(settings)?;
     let signals = Signals::catch(&settings.dump.cancel).map_err(|e| format!("signals: {e}"))?;
-    let scripts = Scripts::new(&settings.scripts, workplace, pid);
+    let scripts = Scripts::new(&settings.scripts, workplace, pid).status_fd(settings.status_fd);
     scripts.run("pre-dump").map_err(|e| e.to_string())?;
 
     Ok(match commensal_dump::dump(pid, &settings.dump, &scripts) {
@@ -78,6 +79,9 @@ fn dump(settings: &Settings, workplace: &Workplace) -> Result<ExitCode, String> 
 
 fn pre_dump(settings: &Settings) -> Result<ExitCode, String> {
     let pid = check(settings)?;
+    if settings.lazy_pages {
+        return Err("a pre-dump has no use for --lazy-pages: the tree runs on".into());
+    }
     let signals = Signals::catch(&settings.dump.cancel).map_err(|e| format!("signals: {e}"))?;
     Ok(match commensal_dump::pre_dump(pid, &settings.dump) {
         Ok(summary) => {
@@ -117,6 +121,9 @@ fn check(settings: &Settings) -> Result<Pid, String> {
     }
     if let Some(name) = settings.restore_only.first() {
         return Err(format!("option --{name} is for the restore command only"));
+    }
+    if settings.tls && (settings.page_server || settings.lazy_pages) {
+        return Err("option --tls is not supported: pages are sent as they are".into());
     }
     if settings.sibling && !settings.detached {
         return Err("--restore-sibling only makes sense with --restore-detached".into());
@@ -190,6 +197,5 @@ fn display(summary: &Summary) {
     count("Memory pages scanned", summary.pages_scanned);
     count("Memory pages skipped from parent", summary.pages_in_parent);
     count("Memory pages written", summary.pages_written);
-    // There is no server to fetch them later.
-    count("Lazy memory pages", 0);
+    count("Lazy memory pages", summary.pages_lazy);
 }

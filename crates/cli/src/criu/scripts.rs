@@ -1,9 +1,11 @@
 //! Action scripts: programs that act at the stages of a dump.
 //!
-//! Those are `pre-dump` and `post-dump`, and `network-lock` and `network-unlock` for a tree with a
-//! network namespace of its own.
+//! Those are `pre-dump` and `post-dump`, `network-lock` and `network-unlock` for a tree with a
+//! network namespace of its own, and `status-ready` when pages that stay in it can be fetched; then
+//! a descriptor is told, too (`--status-fd`).
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, ExitStatus, Stdio};
@@ -11,7 +13,9 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use commensal_dump::{HookError, Hooks};
 use commensal_sys::Pid;
-use tracing::{debug, error};
+use commensal_sys::fcntl::close_inherited;
+use commensal_sys::pidfd::PidFd;
+use tracing::{debug, error, info};
 
 use super::workplace::Workplace;
 
@@ -20,6 +24,7 @@ pub struct Scripts<'a> {
     paths: &'a [PathBuf],
     workplace: &'a Workplace,
     pid: Pid,
+    status_fd: Option<i32>,
     /// The status with which a post-dump script said no.
     post_dump: AtomicI32,
 }
@@ -54,8 +59,14 @@ impl<'a> Scripts<'a> {
             paths,
             workplace,
             pid,
+            status_fd: None,
             post_dump: AtomicI32::new(0),
         }
+    }
+
+    /// With a descriptor that was inherited, which is told when pages can be fetched.
+    pub fn status_fd(self, status_fd: Option<i32>) -> Self {
+        Self { status_fd, ..self }
     }
 
     /// Runs all scripts, the last one named first as CRIU does; the error is the first one's.
@@ -122,6 +133,21 @@ impl Hooks for Scripts<'_> {
     fn network_unlock(&self) {
         // The tree must run on, however this ends; it is in the log.
         let _ = self.run("network-unlock");
+    }
+
+    fn lazy_pages(&self, port: Option<u16>) -> Result<(), HookError> {
+        if let Some(port) = port {
+            info!("Using {port} port");
+        }
+        self.run("status-ready")?;
+        let Some(fd) = self.status_fd else {
+            return Ok(());
+        };
+        let own = Pid::new(process::id() as i32).expect("a process has a positive id");
+        let told = PidFd::open(own)?.duplicate(fd)?;
+        File::from(told).write_all(&[0])?;
+        close_inherited(u32::try_from(fd)?);
+        Ok(())
     }
 
     fn needs_stopped_tree(&self) -> bool {

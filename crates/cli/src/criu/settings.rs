@@ -1,6 +1,7 @@
 //! What CRIU's options say, with CRIU's defaults.
 
 use std::ffi::{OsStr, OsString};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,6 +36,10 @@ pub struct Settings {
     pub sibling: bool,
     /// `--page-server`.
     pub page_server: bool,
+    /// `--lazy-pages`.
+    pub lazy_pages: bool,
+    /// `--status-fd`.
+    pub status_fd: Option<i32>,
     /// `--address`.
     pub address: Option<String>,
     /// `--port`.
@@ -82,6 +87,8 @@ impl Default for Settings {
             detached: false,
             sibling: false,
             page_server: false,
+            lazy_pages: false,
+            status_fd: None,
             address: None,
             port: 0,
             page_server_socket: None,
@@ -188,20 +195,26 @@ impl Settings {
 
     /// Where the pages go, if not into the images directory.
     pub fn page_server(&self) -> Result<Option<PageServerAddress>, String> {
-        if !self.page_server {
-            return Ok(None);
-        }
-        if self.tls {
-            return Err("option --tls is not supported: pages are sent as they are".into());
-        }
+        let missing = "--page-server needs the server's --address";
+        let address = || self.server_address(None).ok_or(missing);
+        Ok(self.page_server.then(address).transpose()?)
+    }
+
+    /// Where the pages can be fetched that stay in the tree, if any do.
+    pub fn lazy_pages(&self) -> Option<PageServerAddress> {
+        let any = || self.server_address(Some(Ipv4Addr::UNSPECIFIED.to_string()));
+        self.lazy_pages.then(any).flatten()
+    }
+
+    /// The socket or the address of a server, which is at a `usual` host if none is named.
+    fn server_address(&self, usual: Option<String>) -> Option<PageServerAddress> {
         if let Some(socket) = self.page_server_socket {
-            return Ok(Some(PageServerAddress::Socket(socket)));
+            return Some(PageServerAddress::Socket(socket));
         }
-        let missing = || "--page-server needs the server's --address".to_owned();
-        Ok(Some(PageServerAddress::Tcp {
-            host: self.address.clone().ok_or_else(missing)?,
+        Some(PageServerAddress::Tcp {
+            host: self.address.clone().or(usual)?,
             port: self.port,
-        }))
+        })
     }
 
     /// Remembers that an option is to be refused for a reason, or no longer.

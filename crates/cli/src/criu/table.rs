@@ -97,7 +97,6 @@ const fn missing(long: &'static str, argument: Argument, reason: &'static str) -
     Row::new(long, argument, Meaning::Missing(reason))
 }
 
-const LAZY: &str = "all pages are written at once";
 const STREAM: &str =
     "it is for criu-image-streamer; commensal dump --stream has a stream of its own";
 
@@ -176,6 +175,7 @@ pub static TABLE: &[Row] = &[
         path(v).map(|v| s.dump.prev_images = Some(v))
     }),
     switch("page-server", |s, on| s.page_server = on).or_no(),
+    switch("lazy-pages", |s, _| s.lazy_pages = true),
     value("address", |s, v| {
         text(v).map(|v| s.address = Some(v.into()))
     }),
@@ -188,6 +188,9 @@ pub static TABLE: &[Row] = &[
     }),
     value("ps-socket", |s, v| {
         number(v).map(|fd| s.page_server_socket = Some(fd))
+    }),
+    value("status-fd", |s, v| {
+        number(v).map(|fd| s.status_fd = Some(fd))
     }),
     switch("tls", |s, on| s.tls = on).or_no(),
     switch("auto-dedup", |s, on| s.dump.auto_dedup = on).or_no(),
@@ -237,7 +240,6 @@ pub static TABLE: &[Row] = &[
     elsewhere("root", Required).short('r'),
     elsewhere("join-ns", Required).short('J'),
     elsewhere("pidfile", Required),
-    value("status-fd", |_, v| number::<i32>(v).map(drop)),
     elsewhere("veth-pair", Required),
     elsewhere("weak-sysctls", NoArgument).or_no(),
     elsewhere("skip-file-rwx-check", NoArgument).or_no(),
@@ -253,7 +255,6 @@ pub static TABLE: &[Row] = &[
         _ => Err("it is splice or read".into()),
     }),
     // Not there yet.
-    missing("lazy-pages", NoArgument, LAZY),
     missing("stream", NoArgument, STREAM).or_no(),
 ];
 

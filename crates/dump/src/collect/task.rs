@@ -117,6 +117,7 @@ impl<S: ImageSink> Collector<'_, '_, S> {
         self.figures.pages_scanned += copied.stats.scanned;
         self.figures.pages_written += copied.stats.written;
         self.figures.pages_in_parent += copied.stats.in_parent;
+        self.figures.pages_lazy += copied.stats.lazy;
     }
 
     fn mm(&mut self, copied: &Copied, stat: &Stat, inside: &TaskInfo) -> Result<()> {

@@ -1,8 +1,9 @@
 //! Sending pages to a `criu page-server` instead of writing them here.
 //!
-//! The server writes pagemaps and pages into a directory of its own. Each command is 32 bytes:
-//! a verb, a number of pages, an address and the pagemap it belongs to; pages follow those that
-//! announce some. All integers are little-endian.
+//! The server writes pagemaps and pages into a directory of its own. Each [`Command`] names a
+//! number of pages, an address and the pagemap it belongs to; pages follow those that announce some.
+
+pub(super) mod command;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -17,21 +18,12 @@ use commensal_sys::process_vm::Batch;
 use commensal_sys::{PAGE_SIZE, RemoteRange};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
+use self::command::{ADD, CLOSE, CLOSE_AND_END, Command, OPEN};
 use super::copy::PageSource;
 use super::pagemap::{Run, flags};
 use crate::options::PageServerAddress;
 use crate::tree::namespaces::own_pid;
 use crate::{Cancel, Error, Result};
-
-/// What a command asks for.
-const OPEN: u32 = 4;
-const ADD: u32 = 6;
-const CLOSE: u32 = 0x1023;
-/// As [`CLOSE`]; the server ends even if its socket stays open.
-const CLOSE_AND_END: u32 = 0x1024;
-
-/// The flags of a run stand above the verb.
-const FLAGS_SHIFT: u32 = 16;
 
 /// The kind of a pagemap, in the low byte of its name.
 const TASK: u64 = 1;
@@ -98,7 +90,11 @@ impl PageServer {
         };
         let mut link = self.link();
         let has_parent: [u8; 1] = link
-            .command(OPEN, None, name)
+            .command(Command {
+                verb: OPEN,
+                name,
+                ..Command::default()
+            })
             .and_then(|()| link.answer())
             .map_err(failed)?;
         Ok(RemotePagemap {
@@ -120,7 +116,10 @@ impl PageServer {
     pub fn close(&self) -> Result<()> {
         let mut link = self.link();
         let status: [u8; 4] = link
-            .command(self.close, None, 0)
+            .command(Command {
+                verb: self.close,
+                ..Command::default()
+            })
             .and_then(|()| link.answer())
             .map_err(failed)?;
         match i32::from_le_bytes(status) {
@@ -170,8 +169,13 @@ impl RemotePagemap<'_> {
     }
 
     fn send(&mut self, run: Run) -> Result<()> {
-        let verb = run.flags << FLAGS_SHIFT | ADD;
-        let sent = self.link.command(verb, Some(run.range), self.name);
+        let sent = self.link.command(Command {
+            verb: ADD,
+            flags: run.flags,
+            pages: run.range.len() / PAGE_SIZE,
+            address: run.range.start().get(),
+            name: self.name,
+        });
         sent.map_err(failed)?;
         if !run.is_present() {
             return Ok(());
@@ -195,16 +199,8 @@ impl RemotePagemap<'_> {
 }
 
 impl Link {
-    fn command(&mut self, verb: u32, range: Option<RemoteRange>, name: u64) -> io::Result<()> {
-        let (pages, address) = range.map_or((0, 0), |range| {
-            (range.len() / PAGE_SIZE, range.start().get())
-        });
-        // The number of pages is aligned to 8 bytes.
-        let verb = u64::from(verb);
-        for word in [verb, pages, address, name] {
-            self.to.write_all(&word.to_le_bytes())?;
-        }
-        Ok(())
+    fn command(&mut self, command: Command) -> io::Result<()> {
+        self.to.write_all(&command.to_bytes())
     }
 
     fn answer<const N: usize>(&mut self) -> io::Result<[u8; N]> {

@@ -8,6 +8,7 @@ use commensal_images::messages::{PagemapEntry, PagemapHead};
 use commensal_images::{EntryWriter, Image, ImageSet, ImageSink, RawWriter};
 use commensal_sys::{FilePages, PAGE_SIZE, RemoteRange};
 
+use super::LazyPages;
 use super::copy::{Buffers, Copy, PageSource, lock};
 use super::page_server::PageServer;
 use super::reserve::Reserved;
@@ -38,6 +39,8 @@ pub struct PageStats {
     pub written: u64,
     /// Pages that the images have which this set builds on.
     pub in_parent: u64,
+    /// Pages that stay in the task, to be fetched later.
+    pub lazy: u64,
 }
 
 impl core::ops::AddAssign for PageStats {
@@ -45,6 +48,7 @@ impl core::ops::AddAssign for PageStats {
         self.scanned += other.scanned;
         self.written += other.written;
         self.in_parent += other.in_parent;
+        self.lazy += other.lazy;
     }
 }
 
@@ -82,6 +86,8 @@ pub struct PageWriter<'s, S> {
     buffers: Buffers,
     reserved: Mutex<HashMap<Image, Reserved<'s>>>,
     server: Option<&'s PageServer>,
+    /// What stays in the tasks, if anything.
+    pub(super) lazy: Option<&'s LazyPages>,
     /// Bytes of all images that are mapped.
     mapped: AtomicU64,
     /// Mappings that are not needed any more. To unmap one holds up all that our threads do with
@@ -101,6 +107,7 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
             buffers: Buffers::default(),
             reserved: Mutex::default(),
             server: None,
+            lazy: None,
             mapped: AtomicU64::new(0),
             done: Mutex::default(),
         }
@@ -111,6 +118,12 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
     #[must_use]
     pub fn server(self, server: Option<&'s PageServer>) -> Self {
         Self { server, ..self }
+    }
+
+    /// With pages that stay in the tasks and are fetched later, if there are to be any.
+    #[must_use]
+    pub fn lazy(self, lazy: Option<&'s LazyPages>) -> Self {
+        Self { lazy, ..self }
     }
 
     /// With this many threads that copy, next to the caller's, which scans;

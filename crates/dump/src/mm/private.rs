@@ -48,7 +48,8 @@ impl<S: ImageSink> PageWriter<'_, S> {
         let (mut found, mut bytes) = (TaskPages::default(), 0);
         for mapping in mappings.iter() {
             scanner.mapping(mapping, &mut found, &mut |run| {
-                if run.is_present() {
+                let stays = self.lazy.is_some() && run.flags & flags::LAZY != 0;
+                if run.is_present() && !stays {
                     bytes += run.range.len();
                 }
                 Ok(())
@@ -56,6 +57,14 @@ impl<S: ImageSink> PageWriter<'_, S> {
         }
         self.reserve_bytes(id.pagemap(), bytes)?;
         Ok(bytes)
+    }
+
+    /// The stack pointers of a stopped task's threads: what they point to is in the images, whatever
+    /// stays in the task.
+    pub fn stacks(&self, id: VirtualId, stacks: impl Iterator<Item = u64>) {
+        if let Some(lazy) = self.lazy {
+            lazy.begin(id, stacks);
+        }
     }
 
     /// Writes `pagemap-PID.img` and its pages: all private pages of a stopped
@@ -98,7 +107,12 @@ impl<S: ImageSink> PageWriter<'_, S> {
             None => memory,
         };
         let mut found = TaskPages::default();
+        let mut lazy = self.lazy.map(|lazy| (lazy, lazy.sorter(id)));
         let ((), written) = self.pages(id.pagemap(), source, |add| {
+            let add: &mut dyn FnMut(Run) -> Result<()> = &mut |run| match &mut lazy {
+                Some((_, sorter)) => sorter.add(run, add),
+                None => add(run),
+            };
             mappings.iter().try_for_each(|mapping| {
                 match stack.map(|stack| stack.replay(mapping, &mut found, add)) {
                     Some(Ok(true)) => Ok(()),
@@ -108,6 +122,10 @@ impl<S: ImageSink> PageWriter<'_, S> {
             })
         })?;
         found.stats.written = written;
+        if let Some((lazy, sorter)) = lazy {
+            found.stats.lazy = sorter.pages();
+            lazy.keep(id, mappings, sorter);
+        }
         Ok(found)
     }
 }

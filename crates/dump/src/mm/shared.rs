@@ -120,7 +120,7 @@ impl<S: ImageSink> PageWriter<'_, S> {
         Ok(PageStats {
             scanned: end / PAGE_SIZE,
             written,
-            in_parent: 0,
+            ..PageStats::default()
         })
     }
 }

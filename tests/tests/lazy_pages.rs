@@ -1,0 +1,200 @@
+//! Memory that stays in the tree until `criu lazy-pages` has fetched it.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use commensal_images::{Image, PageRun, PageSource, Pagemap};
+use commensal_tests::harness::{Program, Target, looks_complete, paths, process, wait_for};
+use commensal_tests::{judge_or_skip, machine_or_skip, need_or_skip};
+
+/// A tree of two tasks that checks its memory, 16 MiB and more, in every round; in a pid namespace of
+/// its own, as it is restored before it ends.
+fn victim() -> Target {
+    let script = Program::script("sh", "apart.sh").arg(paths::victim("victim-memory"));
+    Target::spawn_for_restore(&script.restless())
+}
+
+/// Below the shell, and unshare(1), which waits for it.
+fn first_task(target: &Target) -> u32 {
+    process::tree(target.pid())[2]
+}
+
+/// A dump that gives its pages to who asks for them.
+struct Serving {
+    dumper: Child,
+    port: u16,
+    images: PathBuf,
+}
+
+impl Serving {
+    /// Returns when its images are complete.
+    fn start(target: &Target) -> Self {
+        let images = target.images_dir("images");
+        let mut command = criu(first_task(target), &images);
+        command
+            .args(["--address", "127.0.0.1"])
+            .args(["-o", "dump.log", "-v4", "--status-fd", "1"])
+            .stdout(Stdio::piped());
+        let mut dumper = command.spawn().expect("it starts");
+        let output = dumper.stdout.as_mut().expect("it is piped");
+        let mut told = [1];
+        output
+            .read_exact(&mut told)
+            .expect("it tells when it is ready");
+        assert_eq!(told, [0]);
+        let log = fs::read_to_string(images.join("dump.log")).expect("a log");
+        let (_, port) = log.split_once("Using ").expect("the log has the port");
+        let (port, _) = port.split_once(' ').expect("a number and more");
+        assert!(looks_complete(&images));
+        Self {
+            dumper,
+            port: port.parse().expect("a number"),
+            images,
+        }
+    }
+
+    fn connect(&self) -> TcpStream {
+        TcpStream::connect(("127.0.0.1", self.port)).expect("it listens")
+    }
+
+    /// What stays in the first task.
+    fn lazy(&self) -> Vec<PageRun> {
+        let image = Image::Pagemap(1);
+        let file = fs::File::open(self.images.join(image.file_name())).expect("a pagemap");
+        let mut runs = Pagemap::read(image, file).expect("a pagemap").runs;
+        runs.retain(|run| run.source == PageSource::Lazy);
+        runs
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.dumper.kill();
+        let _ = self.dumper.wait();
+    }
+}
+
+fn criu(pid: u32, images: &Path) -> Command {
+    let mut command = Command::new(paths::commensal());
+    command
+        .args(["criu", "dump", "--no-default-config", "--lazy-pages"])
+        .args(["-t", &pid.to_string(), "-D"])
+        .arg(images)
+        .stdin(Stdio::null());
+    command
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn has_userfaultfd() -> bool {
+    let mut check = Command::new(paths::commensal());
+    check.args(["criu", "check", "--feature", "uffd-noncoop"]);
+    check.stdout(Stdio::null()).stderr(Stdio::null());
+    check.status().is_ok_and(|status| status.success())
+}
+
+/// Asks for a page as `criu lazy-pages` does; gives the head of the answer and the page.
+fn ask_for(stream: &mut TcpStream, address: u64) -> ([u64; 4], Vec<u8>) {
+    for word in [7u64, 1, address, 1] {
+        stream.write_all(&word.to_le_bytes()).expect("it is there");
+    }
+    let head = [(); 4].map(|()| {
+        let mut word = [0; 8];
+        stream.read_exact(&mut word).expect("an answer");
+        u64::from_le_bytes(word)
+    });
+    let mut page = vec![0; 4096];
+    stream.read_exact(&mut page).expect("a page");
+    (head, page)
+}
+
+#[test]
+fn memory_is_fetched_while_the_restored_tree_runs() {
+    let judge = judge_or_skip!();
+    need_or_skip!(is_root(), "it needs root");
+    machine_or_skip!(has_userfaultfd(), "the kernel has no userfaultfd");
+    let target = victim();
+    let original = first_task(&target);
+    let mut serving = Serving::start(&target);
+    let pages = judge.lazy_pages(&serving.images, serving.port);
+    let _restored = judge
+        .restore_lazily(&serving.images, &pages, &[])
+        .expect("the judge restores it");
+    assert!(pages.wait().success(), "all pages are there");
+    assert!(serving.dumper.wait().expect("it ends").success());
+    process::wait_until_free(original);
+    target.wait_rounds(3);
+    let lazy: u64 = serving.lazy().iter().map(|run| run.pages).sum();
+    assert!(lazy > 4096, "16 MiB and more: {lazy}");
+}
+
+#[test]
+fn a_tree_whose_dumper_dies_while_it_serves_runs_on() {
+    need_or_skip!(is_root(), "it needs root");
+    let target = victim();
+    let mut serving = Serving::start(&target);
+    let mut client = serving.connect();
+    let address = serving.lazy()[0].vaddr;
+    let (head, page) = ask_for(&mut client, address);
+    assert_eq!(head, [4 << 16 | 6, 1, address, 1]);
+    assert!(page.iter().any(|byte| *byte != 0));
+    serving.dumper.kill().expect("it is our child");
+    serving.dumper.wait().expect("it ends");
+    target.wait_rounds(3);
+}
+
+#[test]
+fn a_tree_whose_client_goes_too_early_runs_on() {
+    need_or_skip!(is_root(), "it needs root");
+    let target = victim();
+    let mut serving = Serving::start(&target);
+    let mut client = serving.connect();
+    ask_for(&mut client, serving.lazy()[0].vaddr);
+    drop(client);
+    let status = serving.dumper.wait().expect("it ends");
+    assert_eq!(status.code(), Some(1));
+    target.wait_rounds(3);
+    let log = fs::read_to_string(serving.images.join("dump.log")).expect("a log");
+    assert!(log.contains("it has gone before"), "{log}");
+}
+
+#[test]
+fn a_request_to_end_is_heard_while_nobody_comes() {
+    need_or_skip!(is_root(), "it needs root");
+    let target = victim();
+    let mut serving = Serving::start(&target);
+    process::signal(serving.dumper.id(), rustix::process::Signal::TERM);
+    let status = wait_for("the end of the dump", || {
+        serving.dumper.try_wait().expect("it is our child")
+    });
+    assert!(!status.success());
+    target.wait_rounds(3);
+}
+
+#[test]
+fn what_does_not_go_together_is_refused_by_name() {
+    need_or_skip!(is_root(), "it needs root");
+    let target = victim();
+    let images = target.images_dir("images");
+    let page_server = ["--page-server", "--address", "127.0.0.1", "--port", "1"];
+    for (arguments, name) in [
+        (page_server.as_slice(), "a page server"),
+        (&["--prev-images-dir", "../earlier"], "earlier images"),
+    ] {
+        let output = criu(first_task(&target), &images).args(arguments).output();
+        let output = output.expect("it starts");
+        assert_eq!(output.status.code(), Some(1));
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            told.contains("--lazy-pages") && told.contains(name),
+            "{told}"
+        );
+        assert!(!looks_complete(&images));
+    }
+    target.wait_rounds(2);
+}
