@@ -8,6 +8,7 @@ use commensal_tests::harness::{
     Dumper, Program, Target, Then, assert_refused, assert_resumes_with, assert_survives,
 };
 use commensal_tests::{judge_or_skip, machine_or_skip, need_or_skip};
+use serde_json::Value;
 
 fn own_network() -> Program {
     Program::script("python3", "network.py").restless()
@@ -120,6 +121,18 @@ fn tun(kind: &[&str]) -> Program {
     kind.iter().fold(script, |script, word| script.arg(word))
 }
 
+/// What a namespace says of the kinds of its interfaces, owners of tun devices included.
+fn kinds(pid: u32) -> Vec<[Value; 2]> {
+    let shown = Command::new("nsenter")
+        .args(["--net", "--target", &pid.to_string()])
+        .args(["ip", "-details", "-json", "link"])
+        .output()
+        .expect("nsenter starts");
+    let links: Vec<Value> = serde_json::from_slice(&shown.stdout).expect("what ip shows");
+    let wanted = |link: &Value| [link["ifname"].clone(), link["linkinfo"].clone()];
+    links.iter().map(wanted).collect()
+}
+
 /// Whether the kernel makes tun devices.
 fn has_tun() -> bool {
     fs::File::open("/dev/net/tun").is_ok()
@@ -131,7 +144,18 @@ fn tun_and_tap_devices_come_back() {
     need_or_skip!(possible(), "it needs root, ip and nft");
     machine_or_skip!(has_tun(), "the kernel has no tun devices");
     let target = Target::spawn_for_restore(&tun(&[]));
-    assert_survives(judge, &target, &[], &[]);
+    let before = kinds(target.pid());
+    let owned = |[_, info]: &[Value; 2]| info["info_data"]["user"] == 1234;
+    assert!(before.iter().any(owned), "{before:?}");
+    let images = target.images_dir("images");
+    Dumper::chosen()
+        .run(target.pid(), &images, Then::Kill, &[])
+        .unwrap_or_else(|failure| panic!("{failure:?}"));
+    let _restored = judge
+        .restore_with(&images, &[])
+        .unwrap_or_else(|error| panic!("{error}"));
+    target.wait_rounds(3);
+    assert_eq!(kinds(target.pid()), before);
 }
 
 #[test]
