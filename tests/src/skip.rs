@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -104,4 +105,15 @@ macro_rules! need_or_skip {
             return $crate::skip::skip($reason);
         }
     };
+}
+
+/// Whether the kernel's records of tasks can be read here (BPF iterators): not in a pid namespace, whose ids
+/// are others.
+pub fn can_read_records() -> bool {
+    /// `PROC_PID_INIT_INO` (linux/proc_ns.h).
+    const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+    let inode = |path| std::fs::metadata(path).map(|meta| meta.ino());
+    is_root()
+        && inode("/proc/self/ns/pid").is_ok_and(|inode| inode == FIRST_PID_NAMESPACE)
+        && std::path::Path::new("/sys/kernel/btf/vmlinux").exists()
 }

@@ -1,12 +1,13 @@
 //! The dumper is killed at a sample of its system call stops; `cargo xtask sweep` takes all.
 //! About 20 seconds.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use commensal_tests::harness::{paths, process};
-use commensal_tests::skip::can_have_users;
-use commensal_tests::sweep::{Subject, Sweep};
+use commensal_tests::harness::{paths, process, wait_for};
+use commensal_tests::skip::{can_have_users, can_read_records};
+use commensal_tests::sweep::{End, Facts, Subject, Sweep, kill_at};
 use commensal_tests::{machine_or_skip, need_or_skip};
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use rustix::process::Signal;
@@ -141,6 +142,50 @@ fn dump_is_harmless(target: &dyn Fn() -> Subject) {
     };
     let outcome = sweep.run();
     assert!(outcome.is_clean(), "{outcome}");
+}
+
+/// Before its SIGCONT nothing could leave it, so nothing of ours goes in.
+#[test]
+fn a_stopped_task_has_nothing_of_a_dead_dumper() {
+    machine_or_skip!(can_read_records(), "the kernel's records");
+    let mut sleep = Command::new("setsid")
+        .args(["sleep", "1000"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("setsid starts");
+    let pid = sleep.id();
+    // Until it is not the program of the tests any more, nor on its way to sleep.
+    wait_for("sleep to sleep", || {
+        let call = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
+        call.starts_with("230 ").then_some(())
+    });
+    process::signal(pid, Signal::STOP);
+    let stopped =
+        || fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "));
+    wait_for("sleep to stop", || stopped().then_some(()));
+    let before = Facts::of(pid);
+    let mut points = 0;
+    for point in (13..).step_by(61) {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut dumper = Command::new(paths::commensal());
+        dumper.args(["dump", "--then", "resume", "--images-dir"]);
+        dumper.arg(dir.path().join("images")).arg(pid.to_string());
+        let end = kill_at(&dumper, point);
+        assert_eq!(before.differences(&Facts::of(pid)), [""; 0], "at {point}");
+        assert!(stopped(), "at {point}");
+        match end {
+            End::Signalled => points += 1,
+            End::Finished { status, .. } => {
+                assert_eq!(status, 0);
+                break;
+            }
+        }
+    }
+    assert!(points > 10);
+    sleep.kill().expect("it is ours");
+    sleep.wait().expect("it is ours");
 }
 
 /// A sweep that could not see harm would prove nothing.

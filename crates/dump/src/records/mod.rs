@@ -1,6 +1,10 @@
-//! What the kernel has written down of the threads and descriptors of a task that has many: reading
-//! it takes less time than asking each thread, or than comparing each two descriptors, which is what
-//! is done where the kernel does not tell.
+//! What the kernel has written down of large tasks, of trees of many, and of stopped tasks: reading it takes
+//! less time than asking each thread or task, or than comparing each two descriptors, which is what is
+//! done where the kernel does not tell.
+//!
+//! - `threads`: what each thread would say of itself, and its status;
+//! - `task`: what a task would say of itself, so that it need not be entered;
+//! - `changes`: whether mappings changed since they were looked at.
 
 mod changes;
 mod task;
@@ -142,6 +146,7 @@ impl<'t> Large<'t> {
     }
 
     fn is_empty(&self) -> bool {
-        self.threads.is_empty() && self.files.is_empty() && self.memory.is_empty()
+        let of_all = [self.files, self.memory, self.tasks];
+        self.threads.is_empty() && of_all.iter().all(|tasks| tasks.is_empty())
     }
 }
