@@ -124,9 +124,12 @@ struct Large<'t> {
 
 impl<'t> Large<'t> {
     fn of(tasks: &'t [Pid]) -> Self {
-        // In a tree of many tasks none is entered that need not be: of all of its threads is told.
         let are_many = tasks.len() >= MANY_TASKS;
-        let few = if are_many { 2 } else { MANY_THREADS };
+        // What is stopped could not take anything of ours out of itself.
+        let is_stopped = |pid: &Pid| proc::Stat::read(*pid).is_ok_and(|stat| stat.state == b'T');
+        // Where none is to be entered that need not be, of all threads is told.
+        let whole = are_many || tasks.iter().any(is_stopped);
+        let few = if whole { 2 } else { MANY_THREADS };
         let threads = |pid: &Pid| proc::threads(*pid).is_ok_and(|tids| tids.len() >= few);
         let threads: Vec<Pid> = tasks.iter().copied().filter(threads).collect();
         let descriptors = |pid: &Pid| files::numbers(*pid).map_or(0, |numbers| numbers.len());
@@ -134,13 +137,11 @@ impl<'t> Large<'t> {
         let has_much =
             |pid: &Pid| proc::resident(*pid).is_ok_and(|pages| pages * PAGE_SIZE >= MUCH_MEMORY);
         let is_large = are_many || !threads.is_empty();
-        // What is stopped could not take anything of ours out of itself.
-        let is_stopped = |pid: &Pid| proc::Stat::read(*pid).is_ok_and(|stat| stat.state == b'T');
         let all_if = |so| if so { tasks } else { &[] };
         Self {
             threads,
             files: all_if(tasks.iter().any(has_many)),
-            tasks: all_if(are_many || tasks.iter().any(is_stopped)),
+            tasks: all_if(whole),
             memory: all_if(is_large || tasks.iter().any(has_much)),
         }
     }
