@@ -7,15 +7,12 @@ import signal
 import threading
 import time
 
+from faults import fault
+
 TASKS = 24
 PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER = 3, 4, 36, 37
 MEMBARRIER, REGISTERED, REGISTER_PRIVATE_EXPEDITED = 324, 512, 16
 libc = ctypes.CDLL(None)
-
-
-def fault(what):
-    print("fault %s" % what, flush=True)
-    os._exit(1)
 
 
 def action(number):

@@ -5,6 +5,8 @@ import signal
 import threading
 import time
 
+from faults import fault
+
 THREADS = 60
 PR_SET_PDEATHSIG, PR_GET_PDEATHSIG = 1, 2
 libc = ctypes.CDLL(None)
@@ -12,11 +14,6 @@ libc = ctypes.CDLL(None)
 
 class Stack(ctypes.Structure):
     _fields_ = [("sp", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
-
-
-def fault(what):
-    print("fault %s" % what, flush=True)
-    os._exit(1)
 
 
 def look():

@@ -5,6 +5,8 @@ import signal
 import stat
 import sys
 
+from faults import fault, same
+
 libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS, CLONE_NEWPID = 0x20000, 0x20000000
 RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC = 1, 2, 4, 8, 0x20, 0x1000, 0x4000
@@ -28,16 +30,6 @@ def mount(source, target, kind, flags=0, data=None):
 
 def bind(source, target):
     call("mount", source, target, None, ctypes.c_ulong(BIND), None)
-
-
-def fault(what):
-    print("fault %s" % what, flush=True)
-    os._exit(1)
-
-
-def same(what, found, expected):
-    if found != expected:
-        fault("%s: %r was %r" % (what, found, expected))
 
 
 def write(path, text):

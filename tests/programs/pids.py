@@ -10,6 +10,8 @@ import termios
 import threading
 import time
 
+from faults import fault, same
+
 libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWPID = 0x20000000
 SIGEV_THREAD_ID = 4
@@ -23,16 +25,6 @@ def call(name, *arguments):
     if result == -1:
         raise OSError(ctypes.get_errno(), name)
     return result
-
-
-def fault(what):
-    print("fault %s" % what, flush=True)
-    os._exit(1)
-
-
-def same(what, found, expected):
-    if found != expected:
-        fault("%s: %r was %r" % (what, found, expected))
 
 
 def owner(file):

@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 
+from faults import fault, same
+
 libc = ctypes.CDLL(None, use_errno=True)
 
 # Whether `criu restore` brings the program back. It forgets the personality, leaves orphans
@@ -20,16 +22,6 @@ RT_SIGACTION, CLONE, SETRESUID, PRCTL, SIGALTSTACK = 13, 56, 117, 157, 131
 PERSONALITY, TIMER_CREATE, TIMER_SETTIME, TIMER_GETTIME = 135, 222, 223, 224
 RT_SIGTIMEDWAIT, RT_SIGQUEUEINFO, GET_ROBUST_LIST = 128, 129, 274
 RT_TGSIGQUEUEINFO, KCMP, SECCOMP, MEMBARRIER = 297, 312, 317, 324
-
-
-def fault(what):
-    print("fault %s" % what, flush=True)
-    os._exit(1)
-
-
-def same(what, found, expected):
-    if found != expected:
-        fault("%s: %r was %r" % (what, found, expected))
 
 
 def call(number, *arguments):

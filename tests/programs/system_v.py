@@ -5,6 +5,8 @@ import os
 import socket
 import time
 
+from faults import fault, same
+
 libc = ctypes.CDLL(None, use_errno=True)
 libc.shmat.restype = ctypes.c_void_p
 CLONE_NEWUTS, CLONE_NEWIPC = 0x4000000, 0x8000000
@@ -18,16 +20,6 @@ def call(name, *arguments):
     if result in (-1, ctypes.c_void_p(-1).value):
         raise OSError(ctypes.get_errno(), name)
     return result
-
-
-def fault(what):
-    print("fault %s" % what, flush=True)
-    os._exit(1)
-
-
-def same(what, found, expected):
-    if found != expected:
-        fault("%s: %r was %r" % (what, found, expected))
 
 
 def attach(segment):

@@ -15,37 +15,18 @@ import sys
 import tempfile
 import time
 
-libc = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x2000000, 0x4000000, 0x8000000
-CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWTIME = 0x10000000, 0x20000000, 0x40000000, 0x80
-NOSUID, NODEV, NOEXEC, BIND, REC, PRIVATE = 2, 4, 8, 0x1000, 0x4000, 1 << 18
-DETACH, PIVOT_ROOT = 2, 155
+from faults import same
+from mounting import (BIND, CLONE_NEWNS, CLONE_NEWPID, DETACH, HERE, NODEV, NOEXEC, NOSUID, PIVOT_ROOT,
+                      PRIVATE, REC, call, libc, mount)
+
+CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x2000000, 0x4000000, 0x8000000
+CLONE_NEWUSER, CLONE_NEWNET, CLONE_NEWTIME = 0x10000000, 0x40000000, 0x80
 PR_SET_KEEPCAPS, PR_SET_SECUREBITS, PR_GET_SECUREBITS, PR_CAPBSET_DROP = 8, 28, 27, 24
 CAPSET, CAP_CHOWN, CAP_KILL, CAP_SYS_TIME = 126, 0, 5, 25
 NO_SETUID_FIXUP = 4
 IPC_CREAT, IPC_SET = 0o1000, 1
 F_SETOWN, F_GETOWNER_UIDS = 8, 17
-HERE = os.getcwd()
 KEPT = 9
-
-
-def call(name, *arguments):
-    arguments = [a.encode() if isinstance(a, str) else a for a in arguments]
-    result = getattr(libc, name)(*arguments)
-    if result == -1:
-        raise OSError(ctypes.get_errno(), "%s %r" % (name, arguments))
-    return result
-
-
-def mount(source, target, kind, flags=0, data=None):
-    os.makedirs(target, exist_ok=True)
-    call("mount", source, target, kind, ctypes.c_ulong(flags), data)
-
-
-def same(what, found, expected):
-    if found != expected:
-        print("fault %s: %r was %r" % (what, found, expected), flush=True)
-        os._exit(1)
 
 
 def read(path):
@@ -298,7 +279,8 @@ if sys.argv[1:] == ["inside"]:
     MAPS = namespace()
     inside()
 FIRST, OBSTACLE = int(sys.argv[1]), sys.argv[2] if sys.argv[2:] else None
-shutil.copy(__file__, HERE)
+for name in os.path.basename(__file__), "faults.py", "mounting.py":
+    shutil.copy(os.path.join(os.path.dirname(__file__), name), HERE)
 __file__ = os.path.join(HERE, os.path.basename(__file__))
 enter_root()
 for path in HERE, "log", "files", "pts":
