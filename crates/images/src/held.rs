@@ -10,11 +10,11 @@ use crate::writer::append;
 use crate::{Image, ImageSink, WriteError};
 
 /// Bytes that are held back at the most.
-const MOST: usize = 8 << 20;
+const MOST: usize = 16 << 20;
 
 /// Bytes that an entry counts for which is not made yet: the largest are those of threads, with
 /// their extended state.
-const MESSAGE: usize = 16 << 10;
+const MESSAGE: usize = 6 << 10;
 
 /// Complete images without a file.
 #[derive(Debug, Default)]
