@@ -17,7 +17,7 @@ use crate::files::{FdFlags, Table};
 use crate::inside::{Inside, ask, told};
 use crate::links::{self, MappedFiles};
 use crate::mm::{FromInside, mm_entry};
-use crate::proc::{Stat, Status};
+use crate::proc::{self, Stat, Status};
 use crate::records::{Task, Threads};
 use crate::task::{leader, registers, thread};
 
@@ -29,6 +29,11 @@ impl<S: ImageSink> Collector<'_, '_, S> {
         let (records, whole) = self.told(&task, &leader_status)?;
         let statuses = statuses(&task, &leader_status, records.as_ref())?;
         let stop = leader::stop_signal(&task, &statuses);
+        let timers = proc::timers(pid)?;
+        let timer_ids: Vec<i32> = timers.iter().map(|timer| timer.id).collect();
+        let fd_size = self.restores_table(pid).then_some(leader_status.fd_size);
+        let whole = whole.filter(|_| timers.is_empty()).zip(records.as_ref());
+        let told = whole.and_then(|(whole, threads)| told(&task, &whole, fd_size, threads));
         let held = task.threads().iter().zip(statuses);
         let threads = held
             .map(|(thread, status)| {
@@ -38,25 +43,22 @@ impl<S: ImageSink> Collector<'_, '_, S> {
                         .as_ref()
                         .is_some_and(|records| records.has_no_areas(thread.tid())),
                     stopped: stop.is_some(),
-                    is_entered: whole.is_none() && thread.tid() == pid.leader(),
+                    is_entered: told.is_none() && thread.tid() == pid.leader(),
                 };
                 thread::Outside::collect(pid, thread, seen, &self.layout)
             })
             .collect::<Result<Vec<_>>>()?;
         let blocked = threads[0].blocked;
-        let outside = leader::Outside::collect(&task, &stat, &leader_status, blocked, stop)?;
+        let seen = (&stat, &leader_status, timers);
+        let outside = leader::Outside::collect(&task, seen, blocked, stop)?;
         let leader = outside.in_namespace(&self.pids, &self.users);
         let umask = threads[0].umask();
 
-        let fd_size = self.restores_table(pid).then(|| threads[0].fd_size());
-        let timers = leader.timer_ids();
-        let whole = whole.filter(|_| timers.is_empty()).zip(records.as_ref());
-        let told = whole.and_then(|(whole, threads)| told(&task, &whole, fd_size, threads));
         let (cured, inside) = match told {
             Some(inside) => (Cured::untouched(task), inside),
             None => {
                 copier.may_enter()?;
-                ask(task, &timers, fd_size, records.as_ref())?
+                ask(task, &timer_ids, fd_size, records.as_ref())?
             }
         };
         self.descriptors(pid, inside.open.as_deref())?;

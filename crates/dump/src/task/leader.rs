@@ -10,7 +10,7 @@ use super::thread::pending;
 use super::{misc, signals, timers};
 use crate::Result;
 use crate::pidns::{Pids, VirtualId};
-use crate::proc::{self, Stat, Status, Timer};
+use crate::proc::{Stat, Status, Timer};
 use crate::userns::{Uid, Users};
 
 /// The states of a task in the image (CRIU's `TASK_*`).
@@ -41,15 +41,14 @@ pub struct Outside {
 }
 
 impl Outside {
-    /// Collects a held task, with the `status` of its leader.
+    /// Collects a held task, with the `status` of its leader and its POSIX timers as /proc has them.
     ///
     /// # Errors
     ///
     /// When the task is gone, or does not let itself be read.
     pub fn collect(
         task: &Seized,
-        stat: &Stat,
-        status: &Status,
+        (stat, status, timers): (&Stat, &Status, Vec<Timer>),
         blocked: u64,
         stop_signal: Option<i32>,
     ) -> Result<Self> {
@@ -75,7 +74,7 @@ impl Outside {
         Ok(Self {
             pid,
             core,
-            timers: proc::timers(pid)?,
+            timers,
             login_uid: misc::login_uid(pid)?,
         })
     }
@@ -103,11 +102,6 @@ impl Outside {
             timer.thread = timer.thread.map(|tid| known(tid).for_image() as i32);
         }
         self
-    }
-
-    /// The ids of the POSIX timers, to ask the task about.
-    pub fn timer_ids(&self) -> Vec<i32> {
-        self.timers.iter().map(|timer| timer.id).collect()
     }
 
     /// The image, with what the task says of itself.

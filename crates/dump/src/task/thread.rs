@@ -79,11 +79,6 @@ impl Outside {
         self.status.umask
     }
 
-    /// Above all numbers of the task's descriptors.
-    pub fn fd_size(&self) -> u32 {
-        self.status.fd_size
-    }
-
     /// With what the thread says of itself, and its credentials as its `users` call them.
     ///
     /// # Errors
