@@ -1,6 +1,6 @@
 """A tree in a user namespace of its own, with every other namespace below it, that looks at its
 ids and at those of what it has in every round. The argument is what user and group 0 are outside;
-a second one names something that it has and that cannot be restored."""
+a second one names something that it has and that cannot be restored, or only in part."""
 import ctypes
 import fcntl
 import mmap
@@ -27,6 +27,7 @@ NO_SETUID_FIXUP = 4
 IPC_CREAT, IPC_SET = 0o1000, 1
 F_SETOWN, F_GETOWNER_UIDS = 8, 17
 KEPT = 9
+STRANGE_GROUP = 27
 
 
 def read(path):
@@ -64,10 +65,12 @@ def make_namespaces(first):
     mapped, done = os.pipe()
     child = os.fork()
     if child == 0:
+        os.setgroups([STRANGE_GROUP])
         call("unshare", CLONE_NEWUSER)
         os.write(made, b"x")
         os.read(mapped, 1)
-        os.setgroups([])
+        if OBSTACLE != "group":
+            os.setgroups([])
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
         call("unshare", CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWPID)

@@ -3,7 +3,9 @@
 
 use std::fs;
 
-use commensal_tests::harness::{Program, assert_refused, assert_resumes, assert_round_trip};
+use commensal_tests::harness::{
+    Program, Target, assert_loss_is_told, assert_refused, assert_resumes, assert_round_trip,
+};
 use commensal_tests::{judge_or_skip, machine_or_skip};
 
 /// A kind of `tests/programs/guarded.py`.
@@ -45,9 +47,11 @@ fn forked_memory_stays_shared() {
 }
 
 #[test]
-fn memory_behind_protection_keys_is_refused_by_name() {
+fn memory_behind_protection_keys_is_refused_by_name_or_told_once() {
     let processor = fs::read_to_string("/proc/cpuinfo").expect("procfs is mounted");
     let has_keys = processor.split_whitespace().any(|flag| flag == "ospke");
     machine_or_skip!(has_keys, "the processor has no protection keys");
     assert_refused(&guarded("keys"), &[], "memory behind protection key");
+    let target = Target::spawn(&guarded("keys"));
+    assert_loss_is_told(&target, target.pid(), "is behind a protection key");
 }

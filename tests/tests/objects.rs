@@ -4,7 +4,8 @@
 use std::process::Command;
 
 use commensal_tests::harness::{
-    Dumper, Program, Target, Then, assert_refused, assert_resumes_with, assert_survives,
+    Dumper, Program, Target, Then, assert_loss_is_told, assert_refused, assert_resumes_with,
+    assert_survives,
 };
 use commensal_tests::judge_or_skip;
 
@@ -92,12 +93,12 @@ fn what_a_restore_would_lose_is_refused_by_name() {
 }
 
 #[test]
-fn a_loss_can_be_accepted() {
-    for kind in ["semaphore", "thread-owner"] {
+fn a_loss_can_be_accepted_and_is_told_once() {
+    for (kind, name) in [
+        ("semaphore", "an eventfd that counts as a semaphore"),
+        ("thread-owner", "a file whose signals go to thread"),
+    ] {
         let target = Target::spawn(&objects(kind));
-        let images = target.images_dir("images");
-        let dumped = Dumper::chosen().run(target.pid(), &images, Then::Resume, &["--accept-loss"]);
-        dumped.unwrap_or_else(|failure| panic!("the dump failed: {}", failure.message));
-        target.wait_rounds(2);
+        assert_loss_is_told(&target, target.pid(), name);
     }
 }

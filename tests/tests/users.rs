@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use commensal_tests::harness::{Dumper, Program, Target, Then, process};
+use commensal_tests::harness::{Dumper, Program, Target, Then, assert_loss_is_told, process};
 use commensal_tests::skip::can_have_users;
 use commensal_tests::{judge_or_skip, machine_or_skip};
 use serde_json::{Value, json};
@@ -132,6 +132,17 @@ fn what_cannot_be_restored_is_refused_by_name() {
         assert!(refused.message.contains(reason), "{kind}: {refused:?}");
         target.wait_rounds(2);
     }
+}
+
+#[test]
+fn a_group_without_an_id_is_told_of_once_where_its_loss_is_accepted() {
+    machine_or_skip!(can_have_users(), NO_USERS);
+    let target = Target::spawn(&users(0).arg("group"));
+    assert_loss_is_told(
+        &target,
+        first_task(&target),
+        "is not in group 27 after a restore",
+    );
 }
 
 #[test]

@@ -61,7 +61,6 @@ fn look(root: Pid, options: &Options) -> Result<Prepared> {
     let ids = |task: &Seen| userns::check_task(task.pid, &task.status, &users, options);
     refusals.extend(live.iter().flat_map(ids));
     none(refusals)?;
-    users.warn(root);
     let names = |task: &Seen| (task.pid, task.threads.clone());
     let inside = Pids::of(root, live.iter().chain(&zombies).map(names))?;
     let pids: Vec<Pid> = live.iter().map(|task| task.pid).collect();
@@ -73,7 +72,20 @@ fn look(root: Pid, options: &Options) -> Result<Prepared> {
     none(refusals)?;
     prepared.networks = Networks::of(&pids)?;
     prepared.users = users;
+    warn(root, &live, &prepared.users);
     Ok(prepared)
+}
+
+/// Warns of what else the images do not have, now that nothing is looked at again.
+fn warn(root: Pid, live: &[Seen], users: &Users) {
+    users.warn(root);
+    for task in live {
+        users.warn_of_groups(task.pid, &task.status);
+        for &tid in &task.threads {
+            // A thread that has ended meanwhile has nothing to lose.
+            let _ = unsaved::warn(task.pid, tid);
+        }
+    }
 }
 
 fn none(refusals: Vec<Refusal>) -> Result<()> {
@@ -263,10 +275,6 @@ fn inspect(
             "a nested pid namespace is not dumped",
             "dump before unshare(2) with CLONE_NEWPID, or the tree of the new namespace's first task",
         ));
-    }
-    for &tid in &task.threads {
-        // A thread that has ended meanwhile has nothing to lose.
-        let _ = unsaved::warn(pid, tid);
     }
     if has_time_for_children(pid)? {
         refusals.push(refuse(

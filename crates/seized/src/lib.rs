@@ -50,5 +50,5 @@ pub use failed::Failed;
 pub use injection::{Injection, Landed, LeaveSlot};
 pub use maps::Maps;
 pub use seize::{STOP_TIMEOUT, Seized};
-pub use silence::{Keeping, Silence, later};
+pub use silence::{Keeping, Silence, later, unsaid};
 pub use thread::Thread;

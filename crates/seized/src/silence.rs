@@ -36,6 +36,12 @@ impl Silence {
         KEPT.with_borrow(|kept| kept.clone().unwrap_or_default())
     }
 
+    /// Nothing of what waits is said.
+    fn forget(&self) {
+        let mut waiting = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.clear();
+    }
+
     /// Has this thread keep it.
     pub fn keep(self) -> Keeping {
         Keeping {
@@ -68,6 +74,17 @@ pub fn later(say: impl FnOnce() + Send + 'static) {
     };
     let mut waiting = waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
     waiting.push(Box::new(say));
+}
+
+/// Calls `work`, and has nothing said that it would say by [`later`]: what it does is done again by
+/// who says it.
+pub fn unsaid<T>(work: impl FnOnce() -> T) -> T {
+    let silence = Silence::default();
+    let keeping = silence.clone().keep();
+    let result = work();
+    silence.forget();
+    drop(keeping);
+    result
 }
 
 #[cfg(test)]
@@ -105,6 +122,24 @@ mod tests {
         assert!(said.try_recv().is_err());
         drop(keeping);
         assert_eq!(said.try_iter().collect::<Vec<_>>(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_is_unsaid_is_never_said() {
+        let (to, said) = channel();
+        unsaid(|| {
+            say(&to, 1);
+            let same = Silence::of_thread();
+            let other = to.clone();
+            let thread = thread::spawn(move || {
+                let _keeping = same.keep();
+                say(&other, 2);
+            });
+            thread.join().unwrap();
+        });
+        assert!(said.try_recv().is_err());
+        say(&to, 3);
+        assert_eq!(said.try_iter().collect::<Vec<_>>(), [3]);
     }
 
     #[test]

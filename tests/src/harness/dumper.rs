@@ -34,6 +34,8 @@ pub enum Dumper {
 pub struct Dump {
     /// What `--json` printed; null for CRIU.
     pub summary: Value,
+    /// What it said on stderr.
+    pub message: String,
 }
 
 /// A dump that did not succeed.
@@ -103,8 +105,8 @@ impl Dumper {
 
     /// What a finished dumper said.
     pub fn outcome(self, output: &Output) -> Result<Dump, DumpFailure> {
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() {
-            let message = String::from_utf8_lossy(&output.stderr).into_owned();
             return Err(DumpFailure {
                 code: output.status.code(),
                 message,
@@ -114,7 +116,7 @@ impl Dumper {
             Self::Commensal => serde_json::from_slice(&output.stdout).expect("--json prints JSON"),
             Self::Criu => Value::Null,
         };
-        Ok(Dump { summary })
+        Ok(Dump { summary, message })
     }
 }
 

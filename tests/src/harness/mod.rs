@@ -14,8 +14,8 @@ pub use dumper::{Dump, DumpFailure, Dumper, Then, looks_complete};
 pub use look::Look;
 pub use program::Program;
 pub use round_trip::{
-    assert_refused, assert_resumes, assert_resumes_with, assert_round_trip, assert_survives,
-    assert_unchanged,
+    assert_loss_is_told, assert_refused, assert_resumes, assert_resumes_with, assert_round_trip,
+    assert_survives, assert_unchanged,
 };
 pub use target::Target;
 pub use terminals::Terminals;

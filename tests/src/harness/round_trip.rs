@@ -84,6 +84,16 @@ pub fn assert_refused(program: &Program, arguments: &[&str], name: &str) {
     target.wait_rounds(3);
 }
 
+/// A dump of `pid` that accepts losses tells of one, `name`, and only once; the victim goes on.
+pub fn assert_loss_is_told(target: &Target, pid: u32, name: &str) {
+    let images = target.images_dir("images");
+    let dumped = Dumper::Commensal.run(pid, &images, Then::Resume, &["--accept-loss"]);
+    let dumped = dumped.unwrap_or_else(|failure| panic!("the dump failed: {}", failure.message));
+    let told = dumped.message.matches(name).count();
+    assert_eq!(told, 1, "{name}: {}", dumped.message);
+    target.wait_rounds(2);
+}
+
 /// Two looks at a steady victim are the same.
 pub fn assert_unchanged(before: Option<&Look>, after: Option<&Look>, what: &str) {
     if let (Some(before), Some(after)) = (before, after) {

@@ -1,6 +1,7 @@
 //! What a dump would refuse, asked of a tree that runs.
 
 use commensal_images::{Image, ImageSet, ImageSink, SinkFile, WriteError};
+use commensal_seized::unsaid;
 use commensal_sys::pidfd::PidFd;
 use commensal_sys::{Errno, Pid};
 
@@ -15,7 +16,7 @@ use crate::{Error, Options, Refusal, Result};
 ///
 /// A task that ends and a descriptor that is closed meanwhile have nothing to refuse. A table is
 /// not read in one moment, so that of a pair that was just made one end may be missing: what is
-/// refused is looked at twice.
+/// refused is looked at twice. Nothing is warned of: the dump does that.
 ///
 /// # Errors
 ///
@@ -26,10 +27,11 @@ pub fn check(
     pids: &Pids,
     options: &Options,
 ) -> Result<Vec<Refusal>> {
-    let refusals = look(live, zombies, pids, options)?;
+    let look = || unsaid(|| look(live, zombies, pids, options));
+    let refusals = look()?;
     match refusals.is_empty() {
         true => Ok(refusals),
-        false => look(live, zombies, pids, options),
+        false => look(),
     }
 }
 

@@ -1,6 +1,5 @@
 //! What a mapping is, and whether it can be dumped.
 
-use commensal_seized::later;
 use commensal_sys::{Pid, RemoteRange};
 use rustix::fs::FileType;
 
@@ -66,6 +65,7 @@ pub(super) struct Facts<'a> {
     pub pid: Pid,
     pub line: &'a MapsLine,
     pub flags: VmFlags,
+    /// That the program gave it; 0 for none.
     pub protection_key: u64,
     pub file: Option<&'a MappedFile>,
 }
@@ -91,7 +91,9 @@ impl Facts<'_> {
                 "run the program without shadow stacks (GLIBC_TUNABLES=glibc.cpu.x86_shstk=off)",
             ));
         }
-        self.protection(allow)?;
+        if !allow.protection_keys && self.protection_key != 0 {
+            return Err(self.protected());
+        }
         let device = self.flags.intersects(VmFlags::IO | VmFlags::PFN_MAP);
         if device && !matches!(kind, Kind::Vvar | Kind::Uprobes) {
             return Err(self.device());
@@ -99,25 +101,13 @@ impl Facts<'_> {
         Ok(kind)
     }
 
-    /// The images have no place for a protection key. Memory that is executable only gets one from
-    /// the kernel, also when a restore maps it (pkeys(7)).
-    fn protection(&self, allow: Allow) -> Result<(), Refusal> {
-        if self.protection_key == 0 || self.line.prot == PROT_EXEC {
-            return Ok(());
-        }
-        let what = format!("memory behind protection key {}", self.protection_key);
-        let reason = "the images have no place for it: a restore gives the memory no key, and the \
-                      task owns none";
-        if allow.protection_keys {
-            let (pid, range) = (self.pid, self.line.range);
-            later(move || tracing::warn!("mapping {range:?} of task {pid} is {what}: {reason}"));
-            return Ok(());
-        }
-        Err(self.refuse(
-            &what,
-            reason,
+    fn protected(&self) -> Refusal {
+        self.refuse(
+            &format!("memory behind protection key {}", self.protection_key),
+            "the images have no place for it: a restore gives the memory no key, and the task owns \
+             none",
             "let the program do without pkeys(7), or accept the loss: --accept-loss",
-        ))
+        )
     }
 
     fn without_file(&self) -> Kind {

@@ -106,12 +106,14 @@ impl Mappings {
     fn warn_of_losses(&self, mapping: &Mapping) {
         let kernels_own = matches!(mapping.kind, Kind::Vdso | Kind::Vvar | Kind::Vsyscall);
         let uffd = VmFlags::UFFD_MISSING | VmFlags::UFFD_WRITE | VmFlags::UFFD_MINOR;
+        let has = |flags| mapping.flags.intersects(flags) && !kernels_own;
         let losses = [
-            (uffd, "is registered with a userfaultfd"),
-            (VmFlags::SEALED, "is sealed (mseal)"),
+            (has(uffd), "is registered with a userfaultfd"),
+            (has(VmFlags::SEALED), "is sealed (mseal)"),
+            (mapping.protection_key != 0, "is behind a protection key"),
         ];
-        for (flags, what) in losses {
-            if mapping.flags.intersects(flags) && !kernels_own {
+        for (is_lost, what) in losses {
+            if is_lost {
                 let (pid, range) = (self.pid(), mapping.range());
                 later(move || {
                     tracing::warn!(

@@ -7,7 +7,7 @@ use commensal_sys::{Pid, RemoteRange};
 use super::classify::{Allow, Facts, Kind};
 use super::vdso_mark;
 use super::{MappedFile, MappedFileCache, Tracker};
-use crate::proc::maps::{self, MapsLine, maps};
+use crate::proc::maps::{self, MapsLine, PROT_EXEC, maps};
 use crate::proc::smaps::{SmapsEntry, VmFlags, smaps};
 use crate::{Error, Refusal, Result};
 
@@ -22,6 +22,8 @@ pub struct Mapping {
     pub page_size: u64,
     /// Whether private pages in it may be shared with another process, since a fork(2).
     pub forked: bool,
+    /// The protection key that the program gave it; 0 for none.
+    pub protection_key: u64,
     /// What it is.
     pub kind: Kind,
     /// The file behind.
@@ -253,6 +255,11 @@ fn mapping(
         forked,
         protection_key,
     } = entry;
+    // Memory that is executable only has one of the kernel's, and gets one in a restore (pkeys(7)).
+    let protection_key = match line.prot {
+        PROT_EXEC => 0,
+        _ => protection_key,
+    };
     let file = files.get(pid, &line)?;
     let facts = Facts {
         pid,
@@ -267,6 +274,7 @@ fn mapping(
         flags,
         page_size,
         forked,
+        protection_key,
         kind,
         file,
     })

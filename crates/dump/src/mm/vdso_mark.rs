@@ -150,6 +150,7 @@ mod tests {
             flags: VmFlags::default(),
             page_size: 4096,
             forked: false,
+            protection_key: 0,
             kind,
             file: None,
         };

@@ -68,6 +68,17 @@ pub fn check(root: Pid, users: &Users) -> Result<Vec<Refusal>> {
 }
 
 impl Users {
+    /// Warns of the supplementary groups of a task that the images do not have, as they have no id
+    /// in the namespace.
+    pub fn warn_of_groups(&self, pid: Pid, status: &Status) {
+        let lost = status.groups.iter().filter_map(|gid| self.gid(*gid).err());
+        for unmapped in lost {
+            tracing::warn!(
+                "task {pid} is not in {unmapped} after a restore: it has no id for that"
+            );
+        }
+    }
+
     /// Warns of what the images do not have: that setgroups(2) is forbidden in the namespace.
     pub fn warn(&self, root: Pid) {
         let denied = || proc::read(root, "setgroups").is_ok_and(|text| text.starts_with(b"deny"));
