@@ -1,12 +1,11 @@
 //! Memory that stays in the tree until `criu lazy-pages` has fetched it.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use commensal_images::{Image, PageRun, PageSource, Pagemap};
+use commensal_tests::harness::pages::{self, PageClient};
 use commensal_tests::harness::{Program, Target, looks_complete, paths, process, wait_for};
 use commensal_tests::{judge_or_skip, machine_or_skip, need_or_skip};
 
@@ -45,28 +44,21 @@ impl Serving {
             .read_exact(&mut told)
             .expect("it tells when it is ready");
         assert_eq!(told, [0]);
-        let log = fs::read_to_string(images.join("dump.log")).expect("a log");
-        let (_, port) = log.split_once("Using ").expect("the log has the port");
-        let (port, _) = port.split_once(' ').expect("a number and more");
         assert!(looks_complete(&images));
         Self {
             dumper,
-            port: port.parse().expect("a number"),
+            port: pages::port(&images).expect("the log has the port"),
             images,
         }
     }
 
-    fn connect(&self) -> TcpStream {
-        TcpStream::connect(("127.0.0.1", self.port)).expect("it listens")
+    fn connect(&self) -> PageClient {
+        PageClient::connect(self.port).expect("it listens")
     }
 
-    /// What stays in the first task.
-    fn lazy(&self) -> Vec<PageRun> {
-        let image = Image::Pagemap(1);
-        let file = fs::File::open(self.images.join(image.file_name())).expect("a pagemap");
-        let mut runs = Pagemap::read(image, file).expect("a pagemap").runs;
-        runs.retain(|run| run.source == PageSource::Lazy);
-        runs
+    /// The pages that stay in the first task.
+    fn lazy(&self) -> Vec<u64> {
+        pages::lazy(&self.images, 1)
     }
 }
 
@@ -98,21 +90,6 @@ fn has_userfaultfd() -> bool {
     check.status().is_ok_and(|status| status.success())
 }
 
-/// Asks for a page as `criu lazy-pages` does; gives the head of the answer and the page.
-fn ask_for(stream: &mut TcpStream, address: u64) -> ([u64; 4], Vec<u8>) {
-    for word in [7u64, 1, address, 1] {
-        stream.write_all(&word.to_le_bytes()).expect("it is there");
-    }
-    let head = [(); 4].map(|()| {
-        let mut word = [0; 8];
-        stream.read_exact(&mut word).expect("an answer");
-        u64::from_le_bytes(word)
-    });
-    let mut page = vec![0; 4096];
-    stream.read_exact(&mut page).expect("a page");
-    (head, page)
-}
-
 #[test]
 fn memory_is_fetched_while_the_restored_tree_runs() {
     let judge = judge_or_skip!();
@@ -129,7 +106,7 @@ fn memory_is_fetched_while_the_restored_tree_runs() {
     assert!(serving.dumper.wait().expect("it ends").success());
     process::wait_until_free(original);
     target.wait_rounds(3);
-    let lazy: u64 = serving.lazy().iter().map(|run| run.pages).sum();
+    let lazy = serving.lazy().len();
     assert!(lazy > 4096, "16 MiB and more: {lazy}");
 }
 
@@ -139,8 +116,8 @@ fn a_tree_whose_dumper_dies_while_it_serves_runs_on() {
     let target = victim();
     let mut serving = Serving::start(&target);
     let mut client = serving.connect();
-    let address = serving.lazy()[0].vaddr;
-    let (head, page) = ask_for(&mut client, address);
+    let address = serving.lazy()[0];
+    let (head, page) = client.ask(1, address).expect("an answer");
     assert_eq!(head, [4 << 16 | 6, 1, address, 1]);
     assert!(page.iter().any(|byte| *byte != 0));
     serving.dumper.kill().expect("it is our child");
@@ -154,7 +131,7 @@ fn a_tree_whose_client_goes_too_early_runs_on() {
     let target = victim();
     let mut serving = Serving::start(&target);
     let mut client = serving.connect();
-    ask_for(&mut client, serving.lazy()[0].vaddr);
+    client.ask(1, serving.lazy()[0]).expect("an answer");
     drop(client);
     let status = serving.dumper.wait().expect("it ends");
     assert_eq!(status.code(), Some(1));

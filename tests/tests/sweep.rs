@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use commensal_tests::harness::{paths, process, wait_for};
 use commensal_tests::skip::{can_have_users, can_read_records};
-use commensal_tests::sweep::{End, Facts, Subject, Sweep, kill_at};
+use commensal_tests::sweep::{End, Facts, LazyDump, Subject, Sweep, kill_at};
 use commensal_tests::{machine_or_skip, need_or_skip};
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use rustix::process::Signal;
@@ -138,6 +138,21 @@ fn dump_is_harmless(target: &dyn Fn() -> Subject) {
         },
         first: 41,
         step: 487,
+        signal: Signal::KILL,
+    };
+    let outcome = sweep.run();
+    assert!(outcome.is_clean(), "{outcome}");
+}
+
+/// It stands still while its memory is fetched, page by page, held by nothing but the dumper.
+#[test]
+fn tasks_survive_a_dumper_that_serves_their_memory() {
+    let lazy = LazyDump::default();
+    let sweep = Sweep {
+        target: &|| Subject::start(Some("nap"), &["mixed"]),
+        dumper: &|target| lazy.of(target),
+        first: 53,
+        step: 251,
         signal: Signal::KILL,
     };
     let outcome = sweep.run();

@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 
 use clap::Parser;
 use commensal_tests::harness::paths;
-use commensal_tests::sweep::{Subject, Sweep};
+use commensal_tests::sweep::{LazyDump, Subject, Sweep};
 use rustix::process::Signal;
 
 /// Kill the dumper at each of its system call stops, and look at the target after each.
@@ -62,6 +62,7 @@ const NETWORKS: &str = "two tasks in two network namespaces";
 const CHAIN: &str = "the chain of states";
 const DUMP: &str = "commensal dump";
 const PRE_COPY: &str = "commensal dump --pre-copy";
+const LAZY: &str = "criu dump --lazy-pages";
 
 fn main() -> ExitCode {
     let Args {
@@ -78,12 +79,13 @@ fn main() -> ExitCode {
         other => panic!("--signal {other}: kill, int, term or hup"),
     };
     let mut clean = true;
-    for dumper in [CHAIN, DUMP, PRE_COPY] {
+    for dumper in [CHAIN, DUMP, PRE_COPY, LAZY] {
         for (target, child, modes, coarser) in TARGETS {
             let name = format!("{dumper}: {target}");
             if !names.is_empty() && !names.iter().any(|part| name.contains(part.as_str())) {
                 continue;
             }
+            let lazy = LazyDump::default();
             let sweep = Sweep {
                 target: &|| match target {
                     CONTAINER => Subject::start_contained(child, modes),
@@ -92,7 +94,10 @@ fn main() -> ExitCode {
                     NETWORKS => Subject::start_networked(child, modes),
                     _ => Subject::start(child, modes),
                 },
-                dumper: &|target| command(dumper, target),
+                dumper: &|target| match dumper {
+                    LAZY => lazy.of(target),
+                    _ => command(dumper, target),
+                },
                 first,
                 step: step * coarser,
                 signal,

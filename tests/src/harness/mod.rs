@@ -2,6 +2,7 @@
 
 mod dumper;
 mod look;
+pub mod pages;
 pub mod paths;
 pub mod process;
 mod program;

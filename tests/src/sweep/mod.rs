@@ -3,15 +3,18 @@
 //! - `killer`: runs a dumper under ptrace and kills it at its Nth stop;
 //! - `subject`: the target, which watches itself and reports through a shared file;
 //! - `facts`: the target as it looks from outside;
+//! - `lazy`: dumps that give the target's memory to who fetches it, and that one;
 //! - `raw`: the few unsafe calls.
 
 mod facts;
 mod killer;
+mod lazy;
 mod raw;
 mod subject;
 
 pub use facts::Facts;
 pub use killer::{End, kill_at, signal_at};
+pub use lazy::LazyDump;
 pub use subject::{Harm, Subject};
 
 use std::collections::BTreeMap;
