@@ -62,6 +62,12 @@ impl Demo {
         self.dir.join("images")
     }
 
+    /// End it.
+    pub fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     fn count(&self) -> PathBuf {
         self.dir.join("count")
     }

@@ -1,7 +1,7 @@
 //! `cargo xtask dump PID`.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, exit};
 
 use crate::demo::Demo;
 use crate::run::{self, Error, cargo, target};
@@ -24,25 +24,33 @@ pub struct Args {
 /// Build what is needed, dump, and for a demo explain.
 pub fn run(args: &Args) -> Result<(), Error> {
     let binary = build()?;
-    if !args.demo {
-        return run::run(Command::new(binary).arg("dump").args(&args.args));
-    }
-    let demo = Demo::start()?;
-    let pid = demo.pid().to_string();
     let mut dump = Command::new(binary);
-    dump.args(["dump", &pid, "--images-dir"]).arg(demo.images());
-    run::run(dump.args(&args.args))?;
-    demo.explain();
-    Ok(())
+    dump.arg("dump");
+    if !args.demo {
+        return end_as(run::run(dump.args(&args.args)));
+    }
+    let mut demo = Demo::start()?;
+    dump.arg(demo.pid().to_string());
+    dump.arg("--images-dir").arg(demo.images()).args(&args.args);
+    let dumped = run::run(&mut dump);
+    match dumped {
+        Ok(()) => demo.explain(),
+        Err(_) => demo.end(),
+    }
+    end_as(dumped)
+}
+
+/// A dump that fails has said why: its exit status is ours.
+fn end_as(dumped: Result<(), Error>) -> Result<(), Error> {
+    match dumped {
+        Err(Error::Failed { status, .. }) => exit(status.code().unwrap_or(1)),
+        other => other,
+    }
 }
 
 /// Build the program; where it is then.
 pub fn build() -> Result<PathBuf, Error> {
     let package = ["--package", "commensal-cli"];
-    run::run(
-        cargo()
-            .args(["build", "--quiet", "--release"])
-            .args(package),
-    )?;
+    run::run(cargo().args(["build", "--release"]).args(package))?;
     Ok(target().join("release/commensal"))
 }

@@ -158,14 +158,17 @@ pub fn print_summary(
     writeln!(out, "process {pid} is dumped to {to}")?;
     writeln!(
         out,
-        "  {} tasks, {} threads, {} mappings",
-        summary.tasks, summary.threads, summary.mappings
+        "  {}, {}, {}",
+        count(summary.tasks, "task"),
+        count(summary.threads, "thread"),
+        count(summary.mappings, "mapping")
     )?;
     let pages = summary.pages_written + summary.shared_pages_written;
     writeln!(
         out,
-        "  {pages} pages, {} bytes of images",
-        summary.bytes_written
+        "  {}, {} of images",
+        count(pages, "page"),
+        count(summary.bytes_written, "byte")
     )?;
     if summary.rounds > 0 {
         writeln!(
@@ -206,6 +209,14 @@ pub fn print_summary(
         out,
         "bring it back{first}: criu restore -d -D {dir}{job}{root}"
     )
+}
+
+/// So many of something: "1 task", "2 tasks".
+fn count(number: u64, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    }
 }
 
 fn as_json(pid: Pid, options: &Options, summary: &Summary) -> serde_json::Value {
