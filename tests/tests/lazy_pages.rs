@@ -2,11 +2,15 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use commensal_tests::harness::pages::{self, PageClient};
 use commensal_tests::harness::{Program, Target, looks_complete, paths, process, wait_for};
+use commensal_tests::judge::{Judge, PagesFrom};
+use commensal_tests::skip::can_have_users;
 use commensal_tests::{judge_or_skip, machine_or_skip, need_or_skip};
 
 /// A tree of two tasks that checks its memory, 16 MiB and more, in every round; in a pid namespace of
@@ -21,10 +25,12 @@ fn first_task(target: &Target) -> u32 {
     process::tree(target.pid())[2]
 }
 
+/// Why a test is skipped.
+const NO_USERFAULTFD: &str = "the kernel has no userfaultfd";
+
 /// A dump that gives its pages to who asks for them.
 struct Serving {
     dumper: Child,
-    port: u16,
     images: PathBuf,
 }
 
@@ -33,8 +39,20 @@ impl Serving {
     fn start(target: &Target) -> Self {
         let images = target.images_dir("images");
         let mut command = criu(first_task(target), &images);
+        command.args(["--address", "127.0.0.1"]);
+        Self::run(command, images)
+    }
+
+    /// The same, and who asks it for pages uses the other socket.
+    fn start_on(socket: OwnedFd, target: &Target) -> Self {
+        let images = target.images_dir("images");
+        let mut command = criu(first_task(target), &images);
+        command.args(["--ps-socket", "0"]).stdin(socket);
+        Self::run(command, images)
+    }
+
+    fn run(mut command: Command, images: PathBuf) -> Self {
         command
-            .args(["--address", "127.0.0.1"])
             .args(["-o", "dump.log", "-v4", "--status-fd", "1"])
             .stdout(Stdio::piped());
         let mut dumper = command.spawn().expect("it starts");
@@ -45,15 +63,19 @@ impl Serving {
             .expect("it tells when it is ready");
         assert_eq!(told, [0]);
         assert!(looks_complete(&images));
-        Self {
-            dumper,
-            port: pages::port(&images).expect("the log has the port"),
-            images,
-        }
+        Self { dumper, images }
+    }
+
+    fn port(&self) -> u16 {
+        pages::port(&self.images).expect("the log has the port")
     }
 
     fn connect(&self) -> PageClient {
-        PageClient::connect(self.port).expect("it listens")
+        PageClient::connect(self.port()).expect("it listens")
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.images.join("dump.log")).expect("a log")
     }
 
     /// The pages that stay in the first task.
@@ -94,11 +116,28 @@ fn has_userfaultfd() -> bool {
 fn memory_is_fetched_while_the_restored_tree_runs() {
     let judge = judge_or_skip!();
     need_or_skip!(is_root(), "it needs root");
-    machine_or_skip!(has_userfaultfd(), "the kernel has no userfaultfd");
+    machine_or_skip!(has_userfaultfd(), NO_USERFAULTFD);
     let target = victim();
-    let original = first_task(&target);
-    let mut serving = Serving::start(&target);
-    let pages = judge.lazy_pages(&serving.images, serving.port);
+    let serving = Serving::start(&target);
+    let from = PagesFrom::Port(serving.port());
+    assert_fetched(judge, &target, serving, from);
+}
+
+#[test]
+fn memory_is_fetched_over_a_socket_that_is_given() {
+    let judge = judge_or_skip!();
+    need_or_skip!(is_root(), "it needs root");
+    machine_or_skip!(has_userfaultfd(), NO_USERFAULTFD);
+    let target = victim();
+    let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+    let serving = Serving::start_on(ours.into(), &target);
+    assert_fetched(judge, &target, serving, PagesFrom::Socket(theirs.into()));
+}
+
+/// A restore runs, and gets its memory from there.
+fn assert_fetched(judge: &Judge, target: &Target, mut serving: Serving, from: PagesFrom) {
+    let original = first_task(target);
+    let pages = judge.lazy_pages(&serving.images, from);
     let _restored = judge
         .restore_lazily(&serving.images, &pages, &[])
         .expect("the judge restores it");
@@ -108,6 +147,41 @@ fn memory_is_fetched_while_the_restored_tree_runs() {
     target.wait_rounds(3);
     let lazy = serving.lazy().len();
     assert!(lazy > 4096, "16 MiB and more: {lazy}");
+}
+
+/// In a user namespace and all others; below the victim and its child.
+fn in_user_namespace() -> Target {
+    Target::spawn_for_restore(&Program::script("python3", "users.py").arg("0"))
+}
+
+#[test]
+fn memory_of_a_user_namespace_is_fetched_where_the_kernel_lets_its_tasks() {
+    const SETTING: &str = "vm.unprivileged_userfaultfd is not 1";
+    let judge = judge_or_skip!();
+    machine_or_skip!(can_have_users(), "user namespaces");
+    machine_or_skip!(has_userfaultfd(), NO_USERFAULTFD);
+    let may = fs::read_to_string("/proc/sys/vm/unprivileged_userfaultfd");
+    machine_or_skip!(may.is_ok_and(|may| may == "1\n"), SETTING);
+    let target = in_user_namespace();
+    let mut serving = Serving::start(&target);
+    let pages = judge.lazy_pages(&serving.images, PagesFrom::Port(serving.port()));
+    let _restored = judge
+        .restore_lazily_below_mount(&serving.images, &pages)
+        .expect("the judge restores it");
+    assert!(pages.wait().success(), "all pages are there");
+    assert!(serving.dumper.wait().expect("it ends").success());
+    target.wait_rounds(3);
+}
+
+#[test]
+fn what_the_restore_of_a_user_namespace_needs_is_told() {
+    machine_or_skip!(can_have_users(), "user namespaces");
+    let target = in_user_namespace();
+    let serving = Serving::start(&target);
+    let log = serving.log();
+    assert!(log.contains("vm.unprivileged_userfaultfd=1"), "{log}");
+    drop(serving);
+    target.wait_rounds(3);
 }
 
 #[test]
@@ -136,7 +210,7 @@ fn a_tree_whose_client_goes_too_early_runs_on() {
     let status = serving.dumper.wait().expect("it ends");
     assert_eq!(status.code(), Some(1));
     target.wait_rounds(3);
-    let log = fs::read_to_string(serving.images.join("dump.log")).expect("a log");
+    let log = serving.log();
     assert!(log.contains("it has gone before"), "{log}");
 }
 

@@ -72,13 +72,13 @@ fn look(root: Pid, options: &Options) -> Result<Prepared> {
     none(refusals)?;
     prepared.networks = Networks::of(&pids)?;
     prepared.users = users;
-    warn(root, &live, &prepared.users);
+    warn(root, &live, &prepared.users, options);
     Ok(prepared)
 }
 
 /// Warns of what else the images do not have, now that nothing is looked at again.
-fn warn(root: Pid, live: &[Seen], users: &Users) {
-    users.warn(root);
+fn warn(root: Pid, live: &[Seen], users: &Users, options: &Options) {
+    users.warn(root, options);
     for task in live {
         users.warn_of_groups(task.pid, &task.status);
         for &tid in &task.threads {

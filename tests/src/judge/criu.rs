@@ -58,17 +58,22 @@ impl Judge {
         arguments: &[&str],
     ) -> Result<Restored, JudgeError> {
         let root = tempfile::tempdir().expect("a temporary directory");
+        let (command, root) = self.criu_below_mount(root.path());
+        let arguments = [&["--root", &root], arguments].concat();
+        self.run_restore(command, images, &arguments, Stdio::null())
+    }
+
+    /// CRIU with our own root directory as a mount on `root`, whose name comes back, too.
+    pub(super) fn criu_below_mount(&self, root: &Path) -> (Command, String) {
         let criu = self.command("usr/sbin/criu");
         let mut command = Command::new("unshare");
         command
             .args(["--mount", "sh", "-c"])
             .arg(r#"mount --bind / "$0" && mount -t proc proc /proc && exec "$@""#)
-            .arg(root.path())
+            .arg(root)
             .arg(criu.get_program())
             .args(criu.get_args());
-        let root = root.path().to_string_lossy();
-        let arguments = [&["--root", &root], arguments].concat();
-        self.run_restore(command, images, &arguments, Stdio::null())
+        (command, root.to_string_lossy().into_owned())
     }
 
     fn run_restore(

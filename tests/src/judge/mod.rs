@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-pub use lazy_pages::LazyPages;
+pub use lazy_pages::{LazyPages, PagesFrom};
 pub use page_server::PageServer;
 pub use restored::Restored;
 

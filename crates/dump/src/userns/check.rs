@@ -79,12 +79,22 @@ impl Users {
         }
     }
 
-    /// Warns of what the images do not have: that setgroups(2) is forbidden in the namespace.
-    pub fn warn(&self, root: Pid) {
-        let denied = || proc::read(root, "setgroups").is_ok_and(|text| text.starts_with(b"deny"));
-        if self.are_own() && denied() {
+    /// Warns of what the images do not have: that setgroups(2) is forbidden in the namespace; and of
+    /// what the restore takes.
+    pub fn warn(&self, root: Pid, options: &Options) {
+        if !self.are_own() {
+            return;
+        }
+        if proc::read(root, "setgroups").is_ok_and(|text| text.starts_with(b"deny")) {
             tracing::warn!(
                 "task {root}: its user namespace forbids setgroups(2), the restored one will not"
+            );
+        }
+        if options.lazy_pages.is_some() {
+            tracing::warn!(
+                "task {root}: its memory can only be fetched later (--lazy-pages) where the tasks of a \
+                 user namespace may use userfaultfd(2): sysctl vm.unprivileged_userfaultfd=1 on the \
+                 host of the restore"
             );
         }
     }
