@@ -18,6 +18,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod value;
 mod workplace;
 
 use std::ffi::OsString;

@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 
 use commensal_dump::External;
 
-use super::settings::{Invalid, Settings, text};
+use super::settings::{Invalid, Settings};
+use super::value::text;
 
 impl Settings {
     /// `MOUNTPOINT:NAME` or `auto`.

@@ -2,13 +2,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use commensal_dump::{External, NetworkLock, Options, PageServerAddress, Then};
 use commensal_sys::Pid;
 
 use super::check::Feature;
+use super::value::{leading_number, number, path, text};
 
 /// Everything a command needs to know.
 pub struct Settings {
@@ -271,32 +272,4 @@ impl Settings {
         self.scripts.push(path(value)?);
         Ok(())
     }
-}
-
-/// A path that is not empty.
-pub(super) fn path(value: &OsStr) -> Result<PathBuf, String> {
-    match value.is_empty() {
-        true => Err("it is empty".into()),
-        false => Ok(Path::new(value).to_owned()),
-    }
-}
-
-pub(super) fn text(value: &OsStr) -> Result<&str, String> {
-    value.to_str().ok_or_else(|| "it is not UTF-8".into())
-}
-
-pub(super) fn number<N: std::str::FromStr>(value: &OsStr) -> Result<N, String> {
-    let text = text(value)?;
-    text.trim()
-        .parse()
-        .map_err(|_| format!("{text:?} is not a number in range"))
-}
-
-fn leading_number(text: &[u8]) -> u32 {
-    let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
-    digits.fold(0, |number: u32, digit| {
-        number
-            .saturating_mul(10)
-            .saturating_add(u32::from(digit - b'0'))
-    })
 }

@@ -5,7 +5,8 @@ use std::ffi::OsStr;
 use commensal_dump::Then;
 
 use super::parse::Stop;
-use super::settings::{Invalid, Settings, number, path, text};
+use super::settings::{Invalid, Settings};
+use super::value::{number, path, text};
 
 /// Whether an option has a value.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,57 +1,14 @@
 //! All mappings of a task.
 
-use std::sync::Arc;
-
 use commensal_sys::{Pid, RemoteRange};
 
-use super::classify::{Allow, Facts, Kind};
+use super::classify::{Allow, Kind};
+use super::mapping::Mapping;
 use super::vdso_mark;
-use super::{MappedFile, MappedFileCache, Tracker};
-use crate::proc::maps::{self, MapsLine, PROT_EXEC, maps};
+use super::{MappedFileCache, Tracker};
+use crate::proc::maps::{self, MapsLine, maps};
 use crate::proc::smaps::{SmapsEntry, VmFlags, smaps};
 use crate::{Error, Refusal, Result};
-
-/// One mapping: what the kernel says of it and what that means.
-#[derive(Clone, Debug)]
-pub struct Mapping {
-    /// Its line in `maps`.
-    pub line: MapsLine,
-    /// Its flags in `smaps`.
-    pub flags: VmFlags,
-    /// The size of its pages, in bytes.
-    pub page_size: u64,
-    /// Whether private pages in it may be shared with another process, since a fork(2).
-    pub forked: bool,
-    /// The protection key that the program gave it; 0 for none.
-    pub protection_key: u64,
-    /// What it is.
-    pub kind: Kind,
-    /// The file behind.
-    pub file: Option<Arc<MappedFile>>,
-}
-
-impl Mapping {
-    /// Whether the task has pages of its own in it, which are dumped with it.
-    pub fn has_private_pages(&self) -> bool {
-        match self.kind {
-            Kind::Anonymous | Kind::Heap | Kind::HugeAnonymous { .. } => true,
-            Kind::File | Kind::Memfd | Kind::HugeMemfd { .. } => !self.line.shared,
-            Kind::Vdso | Kind::AioRing => true,
-            Kind::SystemV | Kind::Socket => false,
-            Kind::Vsyscall | Kind::Vvar | Kind::Uprobes => false,
-        }
-    }
-
-    /// Whether every page of it is dumped, and not only those that are there.
-    pub fn is_dumped_whole(&self) -> bool {
-        matches!(self.kind, Kind::Vdso | Kind::AioRing)
-    }
-
-    /// The addresses.
-    pub const fn range(&self) -> RemoteRange {
-        self.line.range
-    }
-}
 
 /// All mappings of a task, in ascending order.
 #[derive(Clone, Debug)]
@@ -217,7 +174,7 @@ impl Mappings {
         let mut list: Vec<Mapping> = Vec::with_capacity(smaps.len());
         let mut refusals = Vec::new();
         for entry in smaps {
-            match mapping(pid, entry, files, allow) {
+            match Mapping::of(pid, entry, files, allow) {
                 Ok(mapping) => {
                     if let Err(mapping) = join_vvar(list.last_mut(), mapping) {
                         list.push(mapping);
@@ -240,44 +197,6 @@ impl Mappings {
             list,
         })
     }
-}
-
-fn mapping(
-    pid: Pid,
-    entry: SmapsEntry,
-    files: &mut MappedFileCache,
-    allow: Allow,
-) -> Result<Mapping> {
-    let SmapsEntry {
-        line,
-        flags,
-        page_size,
-        forked,
-        protection_key,
-    } = entry;
-    // Memory that is executable only has one of the kernel's, and gets one in a restore (pkeys(7)).
-    let protection_key = match line.prot {
-        PROT_EXEC => 0,
-        _ => protection_key,
-    };
-    let file = files.get(pid, &line)?;
-    let facts = Facts {
-        pid,
-        line: &line,
-        flags,
-        protection_key,
-        file: file.as_deref(),
-    };
-    let kind = facts.kind(allow)?;
-    Ok(Mapping {
-        line,
-        flags,
-        page_size,
-        forked,
-        protection_key,
-        kind,
-        file,
-    })
 }
 
 /// Makes the vDSO's data one mapping, as CRIU's image has it; gives back a

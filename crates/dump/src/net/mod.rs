@@ -10,23 +10,19 @@
 //! the images have no place for, `memberships` the multicast groups they have
 //! no place for, either; `queue` what waits in a unix socket;
 //! `sock_diag` the kernel's tables; `refusals` what is refused by name;
-//! `namespace` is a network namespace of the tree's own; `Sockets` is what the
-//! sockets of a tree share, `Connections` what of it outlives their images.
+//! `namespace` is a network namespace of the tree's own; `sockets` is what the
+//! sockets of a tree share, `connections` what of it outlives their images.
 
-use std::collections::HashMap;
-
-use commensal_images::messages::{FdTypes, InetSkEntry, ScmEntry, SkPacketEntry, UnixSkEntry};
-use commensal_images::{EntryWriter, Image};
+use commensal_images::Image;
+use commensal_images::messages::{FdTypes, InetSkEntry, ScmEntry, SkPacketEntry};
 use linux_raw_sys::net::{
     AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX, SCM_RIGHTS, SO_DOMAIN, SOL_SOCKET,
 };
 
-use self::namespace::Networks;
 use self::opts::option;
 use self::queue::Packet;
-use self::sock_diag::Tables;
+use crate::Result;
 use crate::files::{FilesDump, Images, Kind, OpenFile};
-use crate::{External, Options, Place, Result};
 
 mod address;
 mod caretaker;
@@ -43,10 +39,13 @@ mod queue;
 mod refusals;
 mod request;
 mod sock_diag;
+mod sockets;
 mod tcp;
 mod unix;
 
 pub use connections::Connections;
+use sockets::Policy;
+pub(crate) use sockets::Sockets;
 
 /// Unix sockets.
 static UNIX: Kind = Kind {
@@ -81,89 +80,6 @@ pub(crate) fn classify(file: &OpenFile) -> Result<&'static Kind> {
         AF_NETLINK => Ok(&NETLINK),
         AF_PACKET => Ok(&PACKET),
         family => Err(refusals::family(file, family)),
-    }
-}
-
-/// What the sockets of a tree share while they are being dumped.
-pub(crate) struct Sockets<'s> {
-    policy: Policy,
-    /// For each network namespace.
-    usual_options: HashMap<u32, lost_options::Usual>,
-    multicast: memberships::Groups,
-    tables: Tables,
-    peers: unix::Peers,
-    /// Written last: a restore wants to see a peer before what is connected to it.
-    unix_entries: Vec<UnixSkEntry>,
-    /// What was found in the queue of a unix socket, and what it is.
-    in_flight: Vec<(u32, FdTypes, Place)>,
-    /// Whether a unix socket of a tree that runs has something unread.
-    unread: bool,
-    queues: EntryWriter<'s>,
-    connections: Connections,
-}
-
-/// What the caller of the dump chose.
-#[derive(Debug)]
-struct Policy {
-    tcp_established: bool,
-    tcp_close: bool,
-    skip_in_flight: bool,
-    external_unix: bool,
-    accept_loss: bool,
-    externals: Vec<u32>,
-}
-
-impl<'s> Sockets<'s> {
-    /// None yet.
-    pub(crate) fn new(images: &Images<'s>, options: &Options, networks: Networks) -> Result<Self> {
-        let externals = options
-            .external
-            .iter()
-            .filter_map(|external| match external {
-                External::Unix { inode } => Some(*inode),
-                _ => None,
-            });
-        Ok(Self {
-            policy: Policy {
-                tcp_established: options.tcp_established,
-                tcp_close: options.tcp_close,
-                skip_in_flight: options.skip_in_flight,
-                external_unix: options.external_unix,
-                accept_loss: options.accept_loss,
-                externals: externals.collect(),
-            },
-            usual_options: HashMap::new(),
-            multicast: memberships::Groups::default(),
-            tables: Tables::of(networks),
-            peers: unix::Peers::default(),
-            unix_entries: Vec::new(),
-            in_flight: Vec::new(),
-            unread: false,
-            queues: images.entries(Image::SkQueues)?,
-            connections: Connections::new(options),
-        })
-    }
-
-    /// The tree lives in these network namespaces.
-    pub(crate) fn begin(&mut self, networks: Networks) {
-        self.tables.networks = networks;
-    }
-
-    /// Its network namespaces.
-    pub(crate) fn networks(&self) -> &Networks {
-        &self.tables.networks
-    }
-
-    /// Whether descriptors may be in flight that were not looked at: the queues of a tree that runs
-    /// are not read.
-    pub(crate) fn may_hold_more(&self) -> bool {
-        self.unread
-    }
-
-    /// Completes the image of the queues; the connections stay held.
-    pub(crate) fn finish(self) -> Result<Connections> {
-        self.queues.finish()?;
-        Ok(self.connections)
     }
 }
 

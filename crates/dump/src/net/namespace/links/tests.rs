@@ -1,3 +1,4 @@
+use super::parse::{HEADER, IFLA_IFNAME, IFLA_LINK_NETNSID, IFLA_LINKINFO, parse};
 use super::*;
 use crate::net::request::attribute;
 
