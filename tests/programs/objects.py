@@ -15,9 +15,8 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "sockets"))
-from rounds import chosen, go, same  # noqa: E402
+from rounds import LIBC, call, chosen, go, readable, same  # noqa: E402
 
-LIBC = ctypes.CDLL(None, use_errno=True)
 MILLISECOND = 1_000_000
 # asm-generic/fcntl.h
 F_SETOWN_EX, F_GETOWN_EX, F_OWNER_TID = 15, 16, 0
@@ -26,19 +25,6 @@ CLOCK_MONOTONIC, CLOCK_BOOTTIME_ALARM = 1, 9
 IN_CREATE, IN_ALL_EVENTS, IN_DONT_FOLLOW = 0x100, 0xFFF, 0x0200_0000
 FAN_REPORT_FID, FAN_MARK_ADD, FAN_MARK_FILESYSTEM, FAN_CREATE = 0x200, 0x1, 0x100, 0x100
 FANOTIFY_INIT, FANOTIFY_MARK, AT_FDCWD = 300, 301, -100
-
-
-def call(result):
-    """The result of a call of the C library, or its error."""
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return result
-
-
-def readable(fd):
-    """Whether it can be read within ten seconds."""
-    return bool(select.select([fd], [], [], 10)[0])
 
 
 def ticking():

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use commensal_tests::harness::{Dumper, Then, paths, process, wait_for};
 use commensal_tests::skip;
 use commensal_tests::sweep::{End, kill_at};
-use hard::{Victim, assert_entered, assert_refused, chain, refusal};
+use hard::{Victim, assert_entered, assert_refused, assert_unnoticed, chain, refusal};
 use rustix::process::{Signal, WaitOptions, waitpid};
 
 #[test]
@@ -152,15 +152,7 @@ fn a_stopped_task_stays_stopped() {
 fn a_static_program_without_a_libc() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut victim = Victim::of(&mut Command::new(bare_program(dir.path())));
-    let before = victim.maps();
-    let output = chain(&victim);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    victim.assert_alive("afterwards");
-    assert_eq!(victim.maps(), before);
+    assert_unnoticed(&mut victim, "without a libc", chain);
 }
 
 fn bare_program(dir: &Path) -> PathBuf {
@@ -264,16 +256,8 @@ fn an_unprivileged_dumper() {
         command
     };
     let mut victim = Victim::of(&mut nobody("victim-hard", "no-new-privs"));
-    let before = victim.maps();
-    let pid = victim.child.id().to_string();
-    let output = nobody("sweep-chain", &pid)
-        .output()
-        .expect("the dumper starts");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    victim.assert_alive("afterwards");
-    assert_eq!(victim.maps(), before);
+    assert_unnoticed(&mut victim, "without capabilities", |victim| {
+        let mut dumper = nobody("sweep-chain", &victim.child.id().to_string());
+        dumper.output().expect("the dumper starts")
+    });
 }

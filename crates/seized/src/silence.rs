@@ -99,6 +99,17 @@ mod tests {
         later(move || to.send(what).unwrap());
     }
 
+    /// Another thread keeps the same silence, and says something.
+    fn say_beside(to: &Sender<u32>, what: u32) {
+        let same = Silence::of_thread();
+        let to = to.clone();
+        let thread = thread::spawn(move || {
+            let _keeping = same.keep();
+            say(&to, what);
+        });
+        thread.join().unwrap();
+    }
+
     #[test]
     fn nothing_waits_where_no_silence_is_kept() {
         let (to, said) = channel();
@@ -111,13 +122,7 @@ mod tests {
         let (to, said) = channel();
         let keeping = Silence::of_thread().keep();
         say(&to, 1);
-        let same = Silence::of_thread();
-        let other = to.clone();
-        let thread = thread::spawn(move || {
-            let _keeping = same.keep();
-            say(&other, 2);
-        });
-        thread.join().unwrap();
+        say_beside(&to, 2);
         say(&to, 3);
         assert!(said.try_recv().is_err());
         drop(keeping);
@@ -129,13 +134,7 @@ mod tests {
         let (to, said) = channel();
         unsaid(|| {
             say(&to, 1);
-            let same = Silence::of_thread();
-            let other = to.clone();
-            let thread = thread::spawn(move || {
-                let _keeping = same.keep();
-                say(&other, 2);
-            });
-            thread.join().unwrap();
+            say_beside(&to, 2);
         });
         assert!(said.try_recv().is_err());
         say(&to, 3);

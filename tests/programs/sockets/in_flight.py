@@ -12,25 +12,12 @@ import socket
 import struct
 import time
 
-from rounds import chosen, go, same
+from rounds import LIBC, call, chosen, go, readable, same
 
-LIBC = ctypes.CDLL(None, use_errno=True)
 # sys/inotify.h, linux/fanotify.h, asm/unistd_64.h
 IN_CREATE, FAN_CREATE = 0x100, 0x100
 FAN_REPORT_FID, FAN_MARK_ADD, FANOTIFY_INIT, FANOTIFY_MARK = 0x200, 1, 300, 301
 PIDFD_OPEN = 434
-
-
-def call(result):
-    """The result of a call of the C library, or its error."""
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return result
-
-
-def readable(fd):
-    return bool(select.select([fd], [], [], 10)[0])
 
 
 def alone(fd, check):

@@ -1,8 +1,25 @@
 """What the socket victims share: rounds, in each of which a socket's state is checked."""
 
+import ctypes
 import os
+import select
 import sys
 import time
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def call(result):
+    """The result of a call of the C library, or its error."""
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def readable(fd):
+    """Whether it can be read within ten seconds."""
+    return bool(select.select([fd], [], [], 10)[0])
 
 
 def go(one_round):

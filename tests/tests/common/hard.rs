@@ -94,14 +94,19 @@ pub fn refusal(victim: &Victim) -> String {
 /// A task in this state can be entered again and again, and nothing of it stays.
 pub fn assert_entered(state: &str) {
     let mut victim = Victim::start(state);
-    let before = victim.maps();
     for _ in 0..3 {
-        let output = chain(&victim);
-        let message = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{state}: {message}");
-        victim.assert_alive(state);
-        assert_eq!(victim.maps(), before, "{state}");
+        assert_unnoticed(&mut victim, state, chain);
     }
+}
+
+/// The victim, which `state` names, is as it was after a dump, which must succeed.
+pub fn assert_unnoticed(victim: &mut Victim, state: &str, dump: impl FnOnce(&Victim) -> Output) {
+    let before = victim.maps();
+    let output = dump(victim);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{state}: {message}");
+    victim.assert_alive(state);
+    assert_eq!(victim.maps(), before, "{state}");
 }
 
 /// A task in this state is not entered, for this reason, and left as it was.

@@ -8,6 +8,7 @@ use commensal_sys::kcmp::TaskFd;
 use commensal_sys::pidfd::PidFd;
 use commensal_sys::task_iter::FileRecord;
 use commensal_sys::{Errno, Pid};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, SeekFrom};
 
 use super::Stat;
@@ -172,6 +173,19 @@ impl OpenFile {
         ask: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
     ) -> Result<T> {
         ask(self.fd()).map_err(|errno| self.error(call, errno))
+    }
+
+    /// Which of these `events` poll(2) tells of it now.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub fn poll(&self, events: PollFlags) -> Result<PollFlags> {
+        self.ask("poll", |fd| {
+            let mut fds = [PollFd::new(&fd, events)];
+            poll(&mut fds, Some(&Timespec::default()))?;
+            Ok(fds[0].revents())
+        })
     }
 
     /// The error of a call about it.

@@ -12,7 +12,7 @@ use commensal_images::messages::{FdTypes, TunfileEntry};
 use commensal_seized::later;
 use commensal_sys::{Errno, sockio, tun};
 use linux_raw_sys::if_tun::{IFF_DETACH_QUEUE, IFF_NO_PI, IFF_TAP, IFF_VNET_HDR};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::net::{AddressFamily, SocketType, socket};
 
 use super::kind::Kind;
@@ -145,12 +145,7 @@ fn offloads(name: &[u8]) -> Result<bool, Errno> {
 
 /// A network may lose packets, and the images have no place for them.
 fn warn_of_packets(file: &OpenFile) -> Result<()> {
-    let events = file.ask("poll", |fd| {
-        let mut fds = [PollFd::new(&fd, PollFlags::IN)];
-        poll(&mut fds, Some(&Timespec::default()))?;
-        Ok(fds[0].revents())
-    })?;
-    if events.contains(PollFlags::IN) {
+    if file.poll(PollFlags::IN)?.contains(PollFlags::IN) {
         let place = file.place.clone();
         later(move || tracing::warn!(%place, "unread packets are lost on the way"));
     }

@@ -4,7 +4,7 @@ use commensal_images::messages::{InetSkEntry, SkShutdown};
 use commensal_seized::later;
 use commensal_sys::sockio;
 use linux_raw_sys::net::*;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 
 use super::address::Connection;
 use super::opts::{self, option, switch};
@@ -131,17 +131,7 @@ fn tcp_state(file: &OpenFile, entry: &mut InetSkEntry, policy: &Policy) -> Resul
 /// state does for sending and poll(2) for receiving.
 fn tcp_shutdown(file: &OpenFile, info: &Info) -> Result<Option<i32>> {
     use State::*;
-    let events = file.ask("poll", |fd| {
-        let mut fds = [PollFd::new(&fd, PollFlags::RDHUP)];
-        poll(
-            &mut fds,
-            Some(&Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            }),
-        )?;
-        Ok(fds[0].revents())
-    })?;
+    let events = file.poll(PollFlags::RDHUP)?;
     let receive = events.contains(PollFlags::RDHUP);
     // Of a closed socket only the receiving direction can be told.
     let send = matches!(info.state(), Some(FinWait1 | FinWait2 | Closing | LastAck));

@@ -3,7 +3,7 @@
 use commensal_images::messages::{FilePermsEntry, SkShutdown, UnixSkEntry};
 use commensal_sys::{Errno, sockio};
 use linux_raw_sys::net::{AF_UNIX, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::net::{RecvFlags, recv};
 
 use super::queue::{Packet, Queue};
@@ -169,17 +169,7 @@ fn queue(file: &OpenFile, socket: &UnixSocket) -> Result<Option<Queue>> {
 }
 
 fn is_readable(file: &OpenFile) -> Result<bool> {
-    file.ask("poll", |fd| {
-        let mut fds = [PollFd::new(&fd, PollFlags::IN)];
-        poll(
-            &mut fds,
-            Some(&Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            }),
-        )?;
-        Ok(fds[0].revents().contains(PollFlags::IN))
-    })
+    Ok(file.poll(PollFlags::IN)?.contains(PollFlags::IN))
 }
 
 /// Whether a stream has a byte that was sent as urgent and is read apart from the others.

@@ -4,8 +4,7 @@ use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use commensal_dump::files::check;
-use commensal_dump::{Error, Options};
+use commensal_dump::Options;
 use commensal_images::Image;
 use commensal_images::messages::{FdTypes, GhostFileEntry, MemfdInodeEntry};
 use commensal_sys::Pid;
@@ -18,7 +17,7 @@ use rustix::time::{
 };
 use tempfile::TempDir;
 
-use crate::victim::{Victim, dump, null, refusal};
+use crate::victim::{Victim, asked, dump, null, refusal, refusal_of_frozen};
 
 /// include/uapi/linux/magic.h
 const TMPFS: i64 = 0x0102_1994;
@@ -125,21 +124,9 @@ fn epoll_on_a_file_that_the_task_closed_is_refused() {
     // The test keeps the target open, so the victim's instance goes on watching it.
     // Only a tree that stands still can be asked: a running one is about to close what it closed.
     let victim = Victim::with(instance, null());
-    assert_eq!(
-        check(
-            &[victim.pid()],
-            &[],
-            &commensal_dump::pidns::Pids::OURS,
-            &Options::default()
-        )
-        .unwrap(),
-        []
-    );
-    let Err(Error::Refused(refused)) = dump(&[&victim], &Options::default()) else {
-        panic!("nothing was refused");
-    };
+    let refused = refusal_of_frozen(&victim);
     let number = format!("descriptor {}", target.as_raw_fd());
-    assert!(refused[0].what.contains(&number), "{}", refused[0]);
+    assert!(refused.what.contains(&number), "{refused}");
 }
 
 #[test]
@@ -212,17 +199,9 @@ fn a_pidfd_of_a_zombie_is_one_of_the_tree() {
     waitid(WaitId::Pid(zombie.to_rustix()), ended).unwrap();
     let fd = pidfd_open(zombie.to_rustix(), PidfdFlags::empty()).unwrap();
     let victim = Victim::with(fd, null());
-    let asked = |zombies: &[Pid]| {
-        check(
-            &[victim.pid()],
-            zombies,
-            &commensal_dump::pidns::Pids::OURS,
-            &Options::default(),
-        )
-        .unwrap()
-    };
-    assert_eq!(asked(&[zombie]), []);
-    assert_eq!(asked(&[]).len(), 1);
+    let options = Options::default();
+    assert_eq!(asked(&victim, &[zombie], &options), []);
+    assert_eq!(asked(&victim, &[], &options).len(), 1);
     child.wait().unwrap();
 }
 

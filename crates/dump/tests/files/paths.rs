@@ -12,7 +12,7 @@ use commensal_images::messages::{FdTypes, FileLockEntry, RemapFilePathEntry};
 use rustix::fs::{FlockOperation, OFlags};
 use tempfile::TempDir;
 
-use crate::victim::{Victim, dump, null, refusal};
+use crate::victim::{Victim, asked, dump, null, refusal};
 
 /// A file, made where there is none.
 pub fn rw(path: &std::path::Path) -> File {
@@ -126,13 +126,7 @@ fn locks_need_the_option_and_are_written_once_for_a_description() {
 }
 
 fn refusal_of_each(victim: &Victim) -> Vec<String> {
-    let refused = commensal_dump::files::check(
-        &[victim.pid()],
-        &[],
-        &commensal_dump::pidns::Pids::OURS,
-        &Options::default(),
-    )
-    .unwrap();
+    let refused = asked(victim, &[], &Options::default());
     assert_eq!(refused.len(), 2, "one for each descriptor");
     refused.into_iter().map(|refusal| refusal.remedy).collect()
 }

@@ -131,15 +131,27 @@ pub fn dump_and_then(
     Ok(Dumped { images, files, dir })
 }
 
+/// What a dump of a victim would refuse, asked while it runs, with these `zombies` in its tree.
+pub fn asked(victim: &Victim, zombies: &[Pid], options: &Options) -> Vec<Refusal> {
+    let live = [victim.pid()];
+    check(&live, zombies, &commensal_dump::pidns::Pids::OURS, options).unwrap()
+}
+
+/// The first refusal of a dump of what may be another thing as long as the victim runs, so that
+/// asking beforehand gives none.
+pub fn refusal_of_frozen(victim: &Victim) -> Refusal {
+    let options = Options::default();
+    assert_eq!(asked(victim, &[], &options), []);
+    match dump(&[victim], &options) {
+        Err(Error::Refused(mut refused)) => refused.remove(0),
+        Err(other) => panic!("another error: {other}"),
+        Ok(_) => panic!("nothing was refused"),
+    }
+}
+
 /// The one refusal of a dump, which asking a running victim beforehand gives too.
 pub fn refusal(victim: &Victim, options: &Options) -> Refusal {
-    let asked = check(
-        &[victim.pid()],
-        &[],
-        &commensal_dump::pidns::Pids::OURS,
-        options,
-    )
-    .unwrap();
+    let asked = asked(victim, &[], options);
     match dump(&[victim], options) {
         Err(Error::Refused(refused)) => {
             assert_eq!(refused, asked);

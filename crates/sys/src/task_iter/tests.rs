@@ -19,6 +19,39 @@ fn loaded<R: Record>() -> Option<Reader<R>> {
     }
 }
 
+/// What is recorded of this process; none where the kernel does not tell.
+fn of_this<R: Record>() -> Option<Records<R>> {
+    Some(loaded()?.of(this()).unwrap())
+}
+
+fn this() -> Pid {
+    Pid::new(std::process::id() as i32).unwrap()
+}
+
+fn tid() -> i32 {
+    rustix::thread::gettid().as_raw_nonzero().get()
+}
+
+/// What is recorded while another thread is where it tells us something, and what that is.
+fn beside<R: Record, T: Send + 'static>(
+    records: &Records<R>,
+    thread: impl FnOnce(&dyn Fn(T)) + Send + 'static,
+) -> (Vec<R>, T) {
+    let (sender, receiver) = channel();
+    let (go_on, wait) = channel::<()>();
+    let thread = std::thread::spawn(move || {
+        thread(&|told| {
+            sender.send(told).unwrap();
+            let _ = wait.recv();
+        });
+    });
+    let told = receiver.recv().unwrap();
+    let records = records.read().unwrap();
+    drop(go_on);
+    thread.join().unwrap();
+    (records, told)
+}
+
 fn tid_address() -> u64 {
     let mut address = 0u64;
     let args = [PR_GET_TID_ADDRESS, &raw mut address as u64, 0, 0, 0, 0];
@@ -29,26 +62,14 @@ fn tid_address() -> u64 {
 
 #[test]
 fn every_thread_has_a_record_and_no_other() {
-    let Some(reader) = loaded::<ThreadRecord>() else {
+    let Some(threads) = of_this::<ThreadRecord>() else {
         return;
     };
-    let own = Pid::new(std::process::id() as i32).unwrap();
-    let threads = reader.of(own).unwrap();
-    let (sender, receiver) = channel();
-    let (go_on, wait) = channel::<()>();
-    let thread = std::thread::spawn(move || {
-        let tid = rustix::thread::gettid().as_raw_nonzero().get();
-        sender.send((tid, tid_address())).unwrap();
-        let _ = wait.recv();
-    });
-    let (tid, address) = receiver.recv().unwrap();
-    let records = threads.read().unwrap();
-    drop(go_on);
-    thread.join().unwrap();
+    let (records, (tid, address)) = beside(&threads, |tell| tell((tid(), tid_address())));
     let mut found: Vec<i32> = records.iter().map(|record| record.tid).collect();
     found.sort_unstable();
     assert!(
-        found.contains(&own.get()) && found.contains(&tid),
+        found.contains(&this().get()) && found.contains(&tid),
         "{found:?}"
     );
     let record = records.iter().find(|record| record.tid == tid).unwrap();
@@ -60,11 +81,9 @@ fn every_thread_has_a_record_and_no_other() {
 
 #[test]
 fn duplicates_have_the_same_description_and_others_have_not() {
-    let Some(reader) = loaded::<FileRecord>() else {
+    let Some(files) = of_this::<FileRecord>() else {
         return;
     };
-    let own = Pid::new(std::process::id() as i32).unwrap();
-    let files = reader.of(own).unwrap();
     let first = std::fs::File::open("/dev/null").unwrap();
     let duplicate = first.try_clone().unwrap();
     let second = std::fs::File::open("/dev/null").unwrap();
@@ -82,18 +101,16 @@ fn duplicates_have_the_same_description_and_others_have_not() {
 
 #[test]
 fn a_file_that_nobody_owns_is_told_from_one_that_has_an_owner() {
-    let Some(reader) = loaded::<FileRecord>() else {
+    let Some(files) = of_this::<FileRecord>() else {
         return;
     };
-    let own = Pid::new(std::process::id() as i32).unwrap();
-    let files = reader.of(own).unwrap();
     let (free, _end) = std::os::unix::net::UnixStream::pair().unwrap();
     let (owned, _end) = std::os::unix::net::UnixStream::pair().unwrap();
     const F_SETOWN: u64 = 8;
     let args = [
         owned.as_raw_fd() as u64,
         F_SETOWN,
-        own.get() as u64,
+        this().get() as u64,
         0,
         0,
         0,
@@ -117,30 +134,20 @@ fn a_file_that_nobody_owns_is_told_from_one_that_has_an_owner() {
 
 #[test]
 fn only_a_thread_with_children_has_some() {
-    let Some(reader) = loaded::<ThreadRecord>() else {
+    let Some(threads) = of_this::<ThreadRecord>() else {
         return;
     };
-    let own = Pid::new(std::process::id() as i32).unwrap();
-    let threads = reader.of(own).unwrap();
-    let (sender, receiver) = channel();
-    let (go_on, wait) = channel::<()>();
     // Children are those of the thread that made them.
-    let parent = std::thread::spawn(move || {
+    let (records, with) = beside(&threads, |tell| {
         let mut cat = std::process::Command::new("cat")
             .stdin(std::process::Stdio::piped())
             .spawn()
             .unwrap();
-        let tid = rustix::thread::gettid().as_raw_nonzero().get();
-        sender.send(tid).unwrap();
-        let _ = wait.recv();
+        tell(tid());
         drop(cat.stdin.take());
         cat.wait().unwrap();
     });
-    let with = receiver.recv().unwrap();
-    let without = rustix::thread::gettid().as_raw_nonzero().get();
-    let records = threads.read().unwrap();
-    drop(go_on);
-    parent.join().unwrap();
+    let without = tid();
     let has = |tid| {
         let record = records.iter().find(|record| record.tid == tid);
         record.unwrap().has_children()
@@ -153,8 +160,7 @@ fn a_change_of_mappings_is_counted_and_looking_at_them_is_not() {
     let Some(reader) = loaded::<ThreadRecord>() else {
         return;
     };
-    let own = Pid::new(std::process::id() as i32).unwrap();
-    let leader = reader.of_leader(own).unwrap();
+    let leader = reader.of_leader(this()).unwrap();
     let changes = || {
         let records = leader.read().unwrap();
         assert_eq!(records.len(), 1);
@@ -194,11 +200,9 @@ fn a_change_of_mappings_is_counted_and_looking_at_them_is_not() {
 
 /// The task as it is recorded, and whether it is a subreaper, by itself.
 fn own_task() -> Option<TaskRecord> {
-    let reader = loaded::<TaskRecord>()?;
-    let own = Pid::new(std::process::id() as i32).unwrap();
-    let records = reader.of(own).unwrap().read().unwrap();
+    let records = of_this::<TaskRecord>()?.read().unwrap();
     assert_eq!(records.len(), 1);
-    assert_eq!(records[0].leader.tid, own.get());
+    assert_eq!(records[0].leader.tid, this().get());
     Some(records[0])
 }
 
