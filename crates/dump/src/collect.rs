@@ -45,6 +45,8 @@ pub struct Collector<'s, 'p, S> {
     /// The tasks of the running tree.
     running: Vec<Pid>,
     cgroups: Option<Cgroups>,
+    /// Their sets in the images, by what the kernel has for the groups of threads.
+    sets: HashMap<u64, u32>,
     own_ids: TaskKobjIdsEntry,
     root_ids: TaskKobjIdsEntry,
     ids: HashMap<Pid, TaskKobjIdsEntry>,
@@ -52,6 +54,8 @@ pub struct Collector<'s, 'p, S> {
     tables: HashMap<u32, VirtualId>,
     files: FilesDump<'s>,
     mapped_files: KnownFiles,
+    /// The file entries of links, by what the kernel has for what they lead to.
+    links: HashMap<[u64; 2], u32>,
     pages: &'p PageWriter<'s, S>,
     filters: Filters,
     records: Records,
@@ -121,10 +125,12 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             running,
             root_ids: TaskKobjIdsEntry::default(),
             cgroups: prepared.cgroups.take(),
+            sets: HashMap::new(),
             ids: HashMap::new(),
             tables: HashMap::new(),
             files,
             mapped_files,
+            links: HashMap::new(),
             pages,
             filters: Filters::default(),
             nodes: Vec::new(),
@@ -170,10 +176,22 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         let forked = live.iter().any(|pid| !self.running.contains(pid));
         for &pid in &live {
             let id = self.pids.task(pid)?;
-            copier.copy(Asked { pid, id, forked })?;
+            let entered = !self.records.have_whole(pid);
+            copier.copy(Asked {
+                pid,
+                id,
+                forked,
+                entered,
+            })?;
+        }
+        self.records.read();
+        let told = self.records.objects(&live);
+        if let Some((own, _)) = &told {
+            self.objects.are_told(own);
         }
         for &pid in &live {
-            let entry = self.objects.of(pid)?;
+            let told = told.as_ref().map(|(_, told)| &told[&pid]);
+            let entry = self.objects.of(pid, told)?;
             let id = self.pids.task(pid)?;
             let restorer = self.tables.entry(entry.files_id).or_insert(id);
             *restorer = id.min(*restorer);
@@ -193,7 +211,8 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         }
         let users = self.users.clone();
         self.files.begin(pids.collect(), self.pids.clone(), users);
-        self.files.read_namespaces(&live)
+        self.files
+            .read_namespaces(&self.objects.one_for_each_namespace())
     }
 
     /// What the tree calls users and groups, once it has begun.

@@ -152,7 +152,7 @@ fn sharing_now(tasks: &[Pid]) -> Result<Vec<Refusal>> {
     let mut ids = Ids::new()?;
     let mut refusals = Vec::new();
     for &pid in tasks {
-        match ids.of(pid) {
+        match ids.of(pid, None) {
             Err(Error::Refused(found)) => refusals.extend(found),
             Err(Error::Sys(error)) if error.is_gone() => {}
             Ok(_) | Err(Error::Gone { .. }) => {}

@@ -116,13 +116,14 @@ impl Prepared {
         Ok(total)
     }
 
-    /// The mappings of a task that stands still.
+    /// The mappings of a task that stands still; `same` if the kernel tells that none has changed.
     ///
     /// # Errors
     ///
     /// As [`Mappings::read`].
-    pub fn mappings(&mut self, pid: Pid) -> Result<Mappings> {
+    pub fn mappings(&mut self, pid: Pid, same: bool) -> Result<Mappings> {
         let mut mappings = match self.mappings.remove(&pid) {
+            Some(mappings) if same && self.files.names_hold() => mappings,
             Some(mut mappings) => {
                 mappings.refresh(&mut self.files)?;
                 mappings
@@ -138,8 +139,9 @@ impl Prepared {
         Ok(mappings)
     }
 
-    /// Whether the flags of the mappings of a task that stands still are as they were read.
-    pub fn flags_hold(&self, pid: Pid) -> bool {
+    /// Whether the kernel tells that the mappings of a task that stands still, and their flags, are as
+    /// they were read.
+    pub fn mappings_hold(&self, pid: Pid) -> bool {
         self.changes.none(pid)
     }
 

@@ -22,7 +22,7 @@ use zerocopy::FromBytes;
 use crate::{Errno, Error, Pid, Result};
 use btf::Btf;
 
-pub use record::{FileRecord, Shared, TaskRecord, ThreadRecord};
+pub use record::{FileRecord, Objects, Plain, Shared, TaskRecord, ThreadRecord};
 
 /// The inode of the first pid namespace (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
 const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
@@ -73,7 +73,7 @@ impl sealed::Visited for FileRecord {
     const ALL_THREADS: bool = false;
 
     fn program(btf: &Btf) -> Option<Vec<u64>> {
-        Some(program::files::program(btf))
+        program::files::program(btf)
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Asked {
     pub id: VirtualId,
     /// Whether it may have forked since it was looked at.
     pub forked: bool,
+    /// Whether it will likely be entered meanwhile.
+    pub entered: bool,
 }
 
 /// A task's memory, whose private pages are in the images.
@@ -67,22 +69,27 @@ impl<'p, 's, S: ImageSink> Memory<'p, 's, S> {
     /// read.
     fn task(&mut self, asked: Asked, may_enter: &dyn Fn()) -> Result<Copied> {
         let started = Instant::now();
-        let Asked { pid, id, forked } = asked;
+        let Asked {
+            pid,
+            id,
+            forked,
+            entered,
+        } = asked;
         // To be known before the task is entered, which maps something.
-        let flags_hold = self.prepared.flags_hold(pid);
-        let mut mappings = self.prepared.mappings(pid)?;
+        let same = self.prepared.mappings_hold(pid);
+        let mut mappings = self.prepared.mappings(pid, same)?;
         if forked {
             mappings.may_have_forked();
         }
         let stack = match self.prepared.parent(pid) {
-            Some(_) => None,
-            None => StackCopy::take(&mappings, self.prepared.tracker(pid))?,
+            None if entered => StackCopy::take(&mappings, self.prepared.tracker(pid))?,
+            _ => None,
         };
         if stack.is_some() {
             may_enter();
         }
         let copy = || self.copy(id, &mappings, stack.as_ref());
-        let known = flags_hold || self.prepared.tracker(pid).is_some();
+        let known = same || self.prepared.tracker(pid).is_some();
         let flags = || (!known).then(|| smaps::smaps(pid));
         let (pages, flags) = match known || mappings.private_bytes() < SMALL {
             true => (copy(), flags()),

@@ -1,7 +1,5 @@
 //! Collecting one task: which of its parts comes when.
 
-use std::collections::HashMap;
-
 use commensal_abi::TaskInfo;
 use commensal_cured::Cured;
 use commensal_images::messages::FsEntry;
@@ -9,6 +7,7 @@ use commensal_images::{Image, ImageSink};
 use commensal_seized::{Seized, Thread};
 use commensal_sys::Pid;
 use commensal_sys::pidfd::PidFd;
+use commensal_sys::task_iter::Objects;
 
 use super::Collector;
 use super::memory::{Copied, Copier};
@@ -17,8 +16,9 @@ use crate::files::{FdFlags, Table};
 use crate::inside::{Inside, ask, told};
 use crate::links::{self, MappedFiles};
 use crate::mm::{FromInside, mm_entry};
-use crate::proc::{self, Stat, Status};
+use crate::proc::{Stat, Status};
 use crate::records::{Task, Threads};
+use crate::task::misc::Plain;
 use crate::task::{leader, registers, thread};
 
 impl<S: ImageSink> Collector<'_, '_, S> {
@@ -29,11 +29,13 @@ impl<S: ImageSink> Collector<'_, '_, S> {
         let (records, whole) = self.told(&task, &leader_status)?;
         let statuses = statuses(&task, &leader_status, records.as_ref())?;
         let stop = leader::stop_signal(&task, &statuses);
-        let timers = proc::timers(pid)?;
-        let timer_ids: Vec<i32> = timers.iter().map(|timer| timer.id).collect();
+        let plain = whole.as_ref().and_then(Task::plain);
+        let plain = plain.map_or_else(|| Plain::read(pid), Ok)?;
+        let timers: Vec<i32> = plain.timers.iter().map(|timer| timer.id).collect();
         let fd_size = self.restores_table(pid).then_some(leader_status.fd_size);
-        let whole = whole.filter(|_| timers.is_empty()).zip(records.as_ref());
-        let told = whole.and_then(|(whole, threads)| told(&task, &whole, fd_size, threads));
+        let known = whole.as_ref().filter(|_| timers.is_empty());
+        let known = known.zip(records.as_ref());
+        let told = known.and_then(|(whole, threads)| told(&task, whole, fd_size, threads));
         let held = task.threads().iter().zip(statuses);
         let threads = held
             .map(|(thread, status)| {
@@ -49,7 +51,7 @@ impl<S: ImageSink> Collector<'_, '_, S> {
             })
             .collect::<Result<Vec<_>>>()?;
         let blocked = threads[0].blocked;
-        let seen = (&stat, &leader_status, timers);
+        let seen = (&stat, &leader_status, plain);
         let outside = leader::Outside::collect(&task, seen, blocked, stop)?;
         let leader = outside.in_namespace(&self.pids, &self.users);
         let umask = threads[0].umask();
@@ -58,12 +60,13 @@ impl<S: ImageSink> Collector<'_, '_, S> {
             Some(inside) => (Cured::untouched(task), inside),
             None => {
                 copier.may_enter()?;
-                ask(task, &timer_ids, fd_size, records.as_ref())?
+                ask(task, &timers, fd_size, records.as_ref())?
             }
         };
         self.descriptors(pid, inside.open.as_deref())?;
 
-        self.fs(pid, umask)?;
+        let objects = whole.as_ref().map(Task::objects);
+        self.fs(pid, umask, objects)?;
         self.set.one(
             Image::Ids(self.pids.task(pid)?.for_image()),
             &self.ids[&pid],
@@ -71,7 +74,7 @@ impl<S: ImageSink> Collector<'_, '_, S> {
         self.cores(pid, leader, threads, &inside)?;
         let copied = copier.wait()?;
         self.count(&copied);
-        self.mm(&copied, &stat, &inside.task)?;
+        self.mm(&copied, &stat, &inside.task, whole.as_ref())?;
         Ok(cured)
     }
 
@@ -122,7 +125,13 @@ impl<S: ImageSink> Collector<'_, '_, S> {
         self.figures.pages_lazy += copied.stats.lazy;
     }
 
-    fn mm(&mut self, copied: &Copied, stat: &Stat, inside: &TaskInfo) -> Result<()> {
+    fn mm(
+        &mut self,
+        copied: &Copied,
+        stat: &Stat,
+        inside: &TaskInfo,
+        told: Option<&Task>,
+    ) -> Result<()> {
         let mappings = &copied.mappings;
         let pid = mappings.pid();
         // After the descriptors: a mapping may be of what one of them stands for.
@@ -132,11 +141,13 @@ impl<S: ImageSink> Collector<'_, '_, S> {
             known: &mut self.mapped_files,
         };
         let vmas = mappings.to_entries(&copied.guards, &mut files)?;
-        let exe = links::register(&mut self.files, pid, "exe")?;
+        let program = told.map(|told| [told.objects().program, 0]);
+        let exe = self.link(pid, "exe", program)?;
         let inside = FromInside {
             brk: inside.brk,
             dumpable: inside.dumpable as i32,
             thp_disabled: inside.thp_disable != 0,
+            auxiliary_vector: told.map(Task::auxiliary_vector),
         };
         let entry = mm_entry(mappings, stat, inside, exe, vmas)?;
         Ok(self
@@ -144,15 +155,26 @@ impl<S: ImageSink> Collector<'_, '_, S> {
             .one(Image::Mm(self.pids.task(pid)?.for_image()), &entry)?)
     }
 
-    fn fs(&mut self, pid: Pid, umask: u32) -> Result<()> {
+    fn fs(&mut self, pid: Pid, umask: u32, told: Option<&Objects>) -> Result<()> {
         let entry = FsEntry {
-            cwd_id: links::register(&mut self.files, pid, "cwd")?,
-            root_id: links::register(&mut self.files, pid, "root")?,
+            cwd_id: self.link(pid, "cwd", told.map(|told| told.directory))?,
+            root_id: self.link(pid, "root", told.map(|told| told.root))?,
             umask: Some(umask),
         };
         Ok(self
             .set
             .one(Image::Fs(self.pids.task(pid)?.for_image()), &entry)?)
+    }
+
+    /// The file entry of a link, which is that of all links to what the kernel has the same numbers
+    /// for.
+    fn link(&mut self, pid: Pid, name: &'static str, told: Option<[u64; 2]>) -> Result<u32> {
+        if let Some(id) = told.and_then(|told| self.links.get(&told)) {
+            return Ok(*id);
+        }
+        let id = links::register(&mut self.files, pid, name)?;
+        self.links.extend(told.map(|told| (told, id)));
+        Ok(id)
     }
 
     /// The image of every thread, the leader's with what belongs to the task.
@@ -165,18 +187,16 @@ impl<S: ImageSink> Collector<'_, '_, S> {
     ) -> Result<()> {
         let task = leader.complete(&inside.task, &inside.timers)?;
         let mut cores = Vec::new();
-        // Of threads whose groups are known to be the same.
-        let mut sets = HashMap::new();
         for thread in threads {
             let known = inside.of(thread.tid)?;
             let mut core =
                 thread.complete(&known.info, self.security, (&self.users, self.options))?;
             if let Some(cgroups) = &mut self.cgroups {
-                core.core.cg_set = Some(match known.groups.and_then(|key| sets.get(&key)) {
+                core.core.cg_set = Some(match known.groups.and_then(|key| self.sets.get(&key)) {
                     Some(set) => *set,
                     None => cgroups.set_of(pid, core.tid)?,
                 });
-                sets.extend(known.groups.zip(core.core.cg_set));
+                self.sets.extend(known.groups.zip(core.core.cg_set));
             }
             cores.push(core);
         }

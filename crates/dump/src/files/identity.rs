@@ -29,6 +29,17 @@ struct Seen {
     id: u32,
 }
 
+/// A description that was seen, as the kernel has told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its id.
+    pub id: u32,
+    /// The device of its file.
+    pub dev: u64,
+    /// The inode of its file.
+    pub ino: u64,
+}
+
 /// The id of a description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identity {
@@ -42,7 +53,7 @@ pub enum Identity {
 #[derive(Debug, Default)]
 pub struct Identities {
     /// By what the kernel has for them.
-    told: HashMap<u64, u32>,
+    told: HashMap<u64, Known>,
     /// Per key, those of them that were not compared with each other.
     told_of: HashMap<Key, Vec<Seen>>,
     /// Per key, the other descriptions in kcmp's order.
@@ -57,6 +68,11 @@ impl Identities {
         self.last
     }
 
+    /// What was seen of a description that the kernel has this number for.
+    pub fn known(&self, told: u64) -> Option<Known> {
+        self.told.get(&told).copied()
+    }
+
     /// The id of the description behind a descriptor.
     ///
     /// # Errors
@@ -68,8 +84,8 @@ impl Identities {
             ino: file.stat.ino,
             access_mode: file.access_mode(),
         };
-        if let Some(id) = file.description.and_then(|told| self.told.get(&told)) {
-            return Ok(Identity::Known(*id));
+        if let Some(known) = file.description.and_then(|told| self.known(told)) {
+            return Ok(Identity::Known(known.id));
         }
         let candidates = self.seen.entry(key).or_default();
         let position = match search(candidates, file.at)? {
@@ -89,7 +105,9 @@ impl Identities {
         };
         match file.description {
             Some(told) => {
-                self.told.insert(told, seen.id);
+                let Key { dev, ino, .. } = key;
+                let id = seen.id;
+                self.told.insert(told, Known { id, dev, ino });
                 told_of.push(seen);
             }
             None => candidates.insert(position, seen),

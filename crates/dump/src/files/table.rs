@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use commensal_images::messages::FdinfoEntry;
+use commensal_images::messages::{FdTypes, FdinfoEntry};
 use commensal_sys::kcmp::TaskFd;
 use commensal_sys::pidfd::PidFd;
 use commensal_sys::task_iter::FileRecord;
 use commensal_sys::{Errno, Pid};
 use rustix::fs::{Dir, Mode, OFlags};
 
+use super::identity::Known;
 use super::{FilesDump, OpenFile, fdinfo};
 use crate::{Error, Result, proc};
 
@@ -74,10 +75,26 @@ impl FilesDump<'_> {
         let mut entries = Vec::with_capacity(open.len());
         for one in open {
             let record = table.records.get(&one.fd);
+            if let Some(entry) = record.and_then(|record| self.again(pid, *one, record)) {
+                entries.push(entry);
+                continue;
+            }
             let file = OpenFile::of_task(table.task, one.fd, record, (&self.pids, &self.users))?;
             entries.push(self.descriptor(&file, *one)?);
         }
         Ok(self.images.table(table.files_id, &entries)?)
+    }
+
+    /// A descriptor of a description that was written before, if the kernel tells so, and that there are
+    /// no locks which this task may have on its file.
+    fn again(&mut self, pid: Pid, one: FdFlags, record: &FileRecord) -> Option<FdinfoEntry> {
+        let known = self.identities.known(record.description)?;
+        let fd_type = *self.types.get(&known.id)?;
+        (record.locks == 0).then_some(())?;
+        let at = TaskFd { pid, fd: one.fd };
+        let Known { id, dev, ino } = known;
+        self.held.push(Held { at, dev, ino, id });
+        Some(entry(one, fd_type, id))
     }
 
     /// The id of a description that a descriptor written so far refers to, by the device and
@@ -97,13 +114,18 @@ impl FilesDump<'_> {
             ino: file.stat.ino,
             id,
         });
-        Ok(FdinfoEntry {
-            id,
-            flags: if one.cloexec { FD_CLOEXEC } else { 0 },
-            r#type: fd_type.into(),
-            fd: one.fd as u32,
-            xattr_security_selinux: None,
-        })
+        Ok(entry(one, fd_type, id))
+    }
+}
+
+/// A number of a table, which stands for a description.
+fn entry(one: FdFlags, fd_type: FdTypes, id: u32) -> FdinfoEntry {
+    FdinfoEntry {
+        id,
+        flags: if one.cloexec { FD_CLOEXEC } else { 0 },
+        r#type: fd_type.into(),
+        fd: one.fd as u32,
+        xattr_security_selinux: None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! The files behind mappings, opened without touching the task.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use commensal_sys::{Errno, Pid};
@@ -19,6 +20,8 @@ pub struct MappedFile {
     mount: Option<InternalMount>,
     fs_magic: i64,
     name: Vec<u8>,
+    /// Its name as we see it, and whether it has been deleted.
+    link: Vec<u8>,
 }
 
 impl MappedFile {
@@ -27,12 +30,18 @@ impl MappedFile {
         let fs: StatFs = rustix::fs::fstatfs(&fd)?;
         let mount = internal_mount(stat.st_dev, &fs)?;
         Ok(Self {
+            link: link(&fd)?,
             fd,
             stat,
             mount,
             fs_magic: fs.f_type,
             name: line.name.clone(),
         })
+    }
+
+    /// Whether it has the same name still, which a text of `maps` would show.
+    fn has_its_name(&self) -> bool {
+        link(&self.fd).is_ok_and(|link| link == self.link)
     }
 
     /// What stat(2) says of it.
@@ -56,6 +65,12 @@ impl MappedFile {
     }
 }
 
+/// What a descriptor of ours leads to (proc_pid_fd(5)).
+fn link(fd: &OwnedFd) -> Result<Vec<u8>, Errno> {
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    Ok(rustix::fs::readlink(path, Vec::new())?.into_bytes())
+}
+
 impl AsFd for MappedFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -68,9 +83,18 @@ impl AsFd for MappedFile {
 #[derive(Debug, Default)]
 pub struct MappedFileCache {
     files: HashMap<(Device, u64, Vec<u8>), Arc<MappedFile>>,
+    /// Whether all of them had their names still when that was first asked for.
+    names_hold: OnceCell<bool>,
 }
 
 impl MappedFileCache {
+    /// Whether no file that a task has mapped was renamed or deleted since it was looked at. Asked of a
+    /// tree that stands still, and found once.
+    pub fn names_hold(&self) -> bool {
+        let hold = || self.files.values().all(|file| file.has_its_name());
+        *self.names_hold.get_or_init(hold)
+    }
+
     /// The file behind a mapping; `None` where there is none.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! `mm-PID.img`: the address space as a whole.
 
 use commensal_images::messages::{AioRingEntry, MmEntry, VmaEntry};
-use commensal_sys::{PAGE_SIZE, process_vm};
+use commensal_sys::{PAGE_SIZE, Pid, process_vm};
 use zerocopy::FromBytes;
 
 use super::classify::refusal;
@@ -9,8 +9,8 @@ use super::{Kind, Mapping, Mappings};
 use crate::proc::{self, Stat};
 use crate::{Place, Refusal, Result};
 
-/// What only the task itself can tell of its memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the task itself tells of its memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FromInside {
     /// The end of the heap: brk(2) with 0.
     pub brk: u64,
@@ -18,6 +18,8 @@ pub struct FromInside {
     pub dumpable: i32,
     /// `PR_GET_THP_DISABLE`.
     pub thp_disabled: bool,
+    /// The auxiliary vector, without the `AT_NULL` at its end, where it is known.
+    pub auxiliary_vector: Option<Vec<u64>>,
 }
 
 /// The whole entry of a task: `stat` is its `/proc/PID/stat`, `exe_file_id` the
@@ -51,7 +53,7 @@ pub fn mm_entry(
         mm_env_start: stat.env_start,
         mm_env_end: stat.env_end,
         exe_file_id,
-        mm_saved_auxv: auxiliary_vector(mappings)?,
+        mm_saved_auxv: auxiliary_vector(mappings.pid(), inside.auxiliary_vector)?,
         vmas,
         dumpable: Some(inside.dumpable),
         aios: rings
@@ -66,19 +68,12 @@ const AUXV_WORDS: usize = 44;
 
 /// The auxiliary vector (getauxval(3)): keys and values in turn. The `AT_NULL`
 /// at its end is left out: the kernel puts it there itself.
-fn auxiliary_vector(mappings: &Mappings) -> Result<Vec<u64>> {
-    let bytes = proc::read(mappings.pid(), "auxv")?;
-    let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
-    let pairs = bytes
-        .chunks_exact(16)
-        .map(|pair| [word(&pair[..8]), word(&pair[8..])]);
-    let words: Vec<u64> = pairs.take_while(|[key, _]| *key != 0).flatten().collect();
+fn auxiliary_vector(pid: Pid, known: Option<Vec<u64>>) -> Result<Vec<u64>> {
+    let words = known.map_or_else(|| read_auxiliary_vector(pid), Ok)?;
     if words.len() > AUXV_WORDS {
         return Err(Refusal {
             what: "an auxiliary vector that is too long".into(),
-            place: Place::Task {
-                pid: mappings.pid(),
-            },
+            place: Place::Task { pid },
             reason: format!(
                 "it has {} words, and CRIU restores {AUXV_WORDS}",
                 words.len()
@@ -88,6 +83,20 @@ fn auxiliary_vector(mappings: &Mappings) -> Result<Vec<u64>> {
         .into());
     }
     Ok(words)
+}
+
+/// The same of a task that has to be asked for it.
+///
+/// # Errors
+///
+/// [`Error::Gone`](crate::Error::Gone) when the task is.
+pub fn read_auxiliary_vector(pid: Pid) -> Result<Vec<u64>> {
+    let bytes = proc::read(pid, "auxv")?;
+    let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+    let pairs = bytes
+        .chunks_exact(16)
+        .map(|pair| [word(&pair[..8]), word(&pair[8..])]);
+    Ok(pairs.take_while(|[key, _]| *key != 0).flatten().collect())
 }
 
 /// `struct aio_ring` (fs/aio.c), at the start of a ring.

@@ -9,7 +9,8 @@
 //!    [`MappedFileCache`] (one for each mount namespace of the tree). Then
 //!    [`PageWriter::reserve`], which makes room in the images.
 //! 2. Frozen, [`Mappings::refresh`]: reads `maps` and keeps what is known of
-//!    mappings that did not change. The flags of madvise(2) and mlock(2) can
+//!    mappings that did not change. (It is not called where the kernel's count
+//!    of changes and the names of mapped files say that none did.) The flags of madvise(2) and mlock(2) can
 //!    change without a trace in `maps`; `smaps` has them but takes 14 ms for
 //!    1 GiB. So [`smaps`](crate::proc::smaps::smaps) is read frozen, too, on
 //!    another thread while pages are copied, and given to
@@ -38,6 +39,7 @@ mod mapping;
 mod mappings;
 mod memory;
 mod mm_entry;
+mod neighbours;
 mod page_server;
 mod pagemap;
 pub mod precopy;
@@ -54,6 +56,8 @@ pub use kernel_mounts::{InternalMount, internal_mount};
 pub use lazy::{LazyPages, LazyServer};
 pub use mapping::Mapping;
 pub use mappings::Mappings;
+#[cfg(test)]
+pub use mm_entry::read_auxiliary_vector;
 pub use mm_entry::{FromInside, mm_entry};
 pub use page_server::PageServer;
 pub use pagemap::{PageStats, PageWriter};

@@ -10,6 +10,7 @@ use commensal_sys::{Errno, PAGE_SIZE, Pid, RemoteRange};
 use super::copy::PageSource;
 use super::entries::{map, mmap_flags};
 use super::memory::TaskMemory;
+use super::neighbours::Neighbours;
 use super::pagemap::{PageStats, PageWriter, Run, flags};
 use super::precopy::Tracker;
 use super::stack::{BesideStack, StackCopy};
@@ -44,7 +45,7 @@ impl<S: ImageSink> PageWriter<'_, S> {
         mappings: &Mappings,
         tracker: Option<&Tracker>,
     ) -> Result<u64> {
-        let scanner = Scanner::new(mappings.pid(), tracker)?;
+        let scanner = Scanner::of_all(mappings, tracker)?;
         let (mut found, mut bytes) = (TaskPages::default(), 0);
         for mapping in mappings.iter() {
             scanner.mapping(mapping, &mut found, &mut |run| {
@@ -99,7 +100,7 @@ impl<S: ImageSink> PageWriter<'_, S> {
         tracker: Option<&Tracker>,
         stack: Option<&StackCopy>,
     ) -> Result<TaskPages> {
-        let scanner = Scanner::new(mappings.pid(), tracker)?;
+        let scanner = Scanner::of_all(mappings, tracker)?;
         let memory = &TaskMemory::of(mappings);
         let beside = stack.map(|stack| BesideStack { memory, stack });
         let source: &dyn PageSource = match &beside {
@@ -139,6 +140,8 @@ pub(super) struct Scanner<'t> {
     tracker: Option<&'t Tracker>,
     /// Whether tracked pages are write-protected while they are found.
     protect: bool,
+    /// Mappings that are looked at together.
+    neighbours: Neighbours,
     /// What a call gives, in room that is used again.
     regions: RefCell<Vec<Region>>,
 }
@@ -151,7 +154,16 @@ impl<'t> Scanner<'t> {
             pagemap,
             tracker,
             protect: false,
+            neighbours: Neighbours::default(),
             regions: RefCell::new(vec![Region::default(); REGIONS]),
+        })
+    }
+
+    /// For all mappings of a task, in ascending order.
+    pub fn of_all(mappings: &Mappings, tracker: Option<&'t Tracker>) -> Result<Self> {
+        Ok(Self {
+            neighbours: Neighbours::of(mappings),
+            ..Self::new(mappings.pid(), tracker)?
         })
     }
 
@@ -187,8 +199,7 @@ impl<'t> Scanner<'t> {
             false => return Ok(()),
         };
         let flags = run_flags(mapping);
-        self.scan(mapping.range(), &query, |region| {
-            let (range, categories) = (region.range(), region.categories());
+        let mut each = |range: RemoteRange, categories: Categories| {
             if categories.contains(Categories::GUARD) {
                 push_guard(&mut found.guards, range);
                 return Ok(());
@@ -203,6 +214,19 @@ impl<'t> Scanner<'t> {
                     add(Run { range, flags })
                 }),
             }
+        };
+        // What was written is only told of one mapping at a time.
+        let together = tracker.is_none() && !self.protect;
+        let of = (mapping, &query);
+        if together
+            && self
+                .neighbours
+                .pages(&self.pagemap, of, self.guards, &mut each)?
+        {
+            return Ok(());
+        }
+        self.scan(mapping.range(), &query, |region| {
+            each(region.range(), region.categories())
         })
     }
 

@@ -12,7 +12,9 @@ mod threads;
 
 use std::collections::HashMap;
 
-use commensal_sys::task_iter::{self, FileRecord, KernelTypes, Reader, TaskRecord, ThreadRecord};
+use commensal_sys::task_iter::{
+    self, FileRecord, KernelTypes, Objects, Reader, TaskRecord, ThreadRecord,
+};
 use commensal_sys::{PAGE_SIZE, Pid};
 
 use crate::{files, proc};
@@ -40,14 +42,16 @@ pub struct Records {
     threads: HashMap<Pid, task_iter::Records<ThreadRecord>>,
     files: HashMap<Pid, task_iter::Records<FileRecord>>,
     tasks: HashMap<Pid, task_iter::Records<TaskRecord>>,
+    /// Of tasks that stand still, as they were read then.
+    read: HashMap<Pid, TaskRecord>,
     /// Our own, to tell what flags mean.
     own: Option<TaskRecord>,
 }
 
 impl Records {
-    /// Gets ready to read of those `tasks` that have many threads, of all where one has many
-    /// descriptors, as any two may be the same, and of the mappings of a large tree. None of it
-    /// where the kernel does not tell.
+    /// Gets ready to read of those `tasks` that have many threads, of all descriptors where the tree is
+    /// large or a task has many, as any two may be the same, and of the mappings of a large tree. None
+    /// of it where the kernel does not tell.
     pub fn prepare(tasks: &[Pid]) -> (Self, MappingChanges) {
         let large = Large::of(tasks);
         if large.is_empty() {
@@ -78,6 +82,7 @@ impl Records {
             threads: large.threads.iter().filter_map(threads_of).collect(),
             files: large.files.iter().filter_map(files_of).collect(),
             tasks: large.tasks.iter().filter_map(task_of).collect(),
+            read: HashMap::new(),
             own: tasks.as_ref().and_then(task::own),
         };
         Ok((records, MappingChanges::of(large.memory, &threads)))
@@ -89,13 +94,31 @@ impl Records {
         Some(Threads::new(pid, records))
     }
 
+    /// Whether there is a record of the whole task, so that it will hardly be entered.
+    pub fn have_whole(&self, pid: Pid) -> bool {
+        self.tasks.contains_key(&pid)
+    }
+
+    /// Reads the records of whole tasks, all of which stand still from now on.
+    pub fn read(&mut self) {
+        let record = |(pid, records): (&Pid, &task_iter::Records<_>)| match records.read().ok()?[..]
+        {
+            [record] => Some((*pid, record)),
+            _ => None,
+        };
+        self.read = self.tasks.iter().filter_map(record).collect();
+    }
+
+    /// What the kernel has for the objects of ours and of these tasks, if it tells of all of them.
+    pub fn objects(&self, tasks: &[Pid]) -> Option<(Objects, HashMap<Pid, Objects>)> {
+        let of = |pid: &Pid| Some((*pid, self.read.get(pid)?.objects));
+        let all: Option<_> = tasks.iter().map(of).collect();
+        Some((self.own.as_ref()?.objects, all?))
+    }
+
     /// What is told of a task that stands still: of its threads, and all that it would be asked for.
     pub fn task(&self, pid: Pid) -> (Option<Threads>, Option<Task>) {
-        let records = self.tasks.get(&pid).and_then(|task| task.read().ok());
-        let record = records.and_then(|records| match records[..] {
-            [record] => Some(record),
-            _ => None,
-        });
+        let record = self.read.get(&pid).copied();
         // A task of one thread has no other record of it.
         let leader = record.map(|record| Threads::new(pid, vec![record.leader]));
         let threads = self.threads(pid).or(leader);
@@ -140,7 +163,7 @@ impl<'t> Large<'t> {
         let all_if = |so| if so { tasks } else { &[] };
         Self {
             threads,
-            files: all_if(tasks.iter().any(has_many)),
+            files: all_if(are_many || tasks.iter().any(has_many)),
             tasks: all_if(whole),
             memory: all_if(is_large || tasks.iter().any(has_much)),
         }

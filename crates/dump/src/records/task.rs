@@ -1,12 +1,14 @@
 //! The kernel's record of a whole task: all that it would be asked for, so that it need not be entered.
 
 use commensal_abi::{Rlimit, Sigaction, TaskInfo};
-use commensal_sys::task_iter::{Reader, TaskRecord};
+use commensal_sys::task_iter::{Objects, Reader, TaskRecord};
 use commensal_sys::{RemoteAddr, process_vm};
 
 use crate::files::FdFlags;
 use crate::proc::Status;
+use crate::task::misc::Plain;
 use crate::tree::namespaces::own_pid;
+use crate::userns::Uid;
 
 /// The flags of an address space that mean the same on every kernel (mm/mmap.c): who can dump it
 /// (2 bits, prctl(2)), and the filter of core(5) (9 bits).
@@ -81,6 +83,31 @@ impl Task {
             child_subreaper: u32::from(record.shared.child_subreaper != 0),
             ..TaskInfo::default()
         })
+    }
+
+    /// What /proc has a file of its own for; `None` where there are timers, of which the record does not
+    /// tell.
+    pub fn plain(&self) -> Option<Plain> {
+        let told = &self.0.plain;
+        let login_uid = (told.has_login_uid != 0).then(|| Uid::told(told.login_uid));
+        (told.timers == 0).then(|| Plain {
+            personality: told.personality,
+            oom_score_adj: told.oom_score_adj.into(),
+            login_uid,
+            timers: Vec::new(),
+        })
+    }
+
+    /// The auxiliary vector, without the `AT_NULL` at its end.
+    pub fn auxiliary_vector(&self) -> Vec<u64> {
+        let pairs = self.0.plain.auxv.chunks_exact(2);
+        let pairs = pairs.take_while(|pair| pair[0] != 0);
+        pairs.flatten().copied().collect()
+    }
+
+    /// What it can share with other tasks.
+    pub fn objects(&self) -> &Objects {
+        &self.0.objects
     }
 
     /// The open descriptors; `None` where there are more than the record tells of.

@@ -6,11 +6,12 @@ use commensal_seized::Seized;
 use commensal_seized::later;
 use commensal_sys::Pid;
 
+use super::misc::Plain;
 use super::thread::pending;
-use super::{misc, signals, timers};
+use super::{signals, timers};
 use crate::Result;
 use crate::pidns::{Pids, VirtualId};
-use crate::proc::{Stat, Status, Timer};
+use crate::proc::{Stat, Status};
 use crate::userns::{Uid, Users};
 
 /// The states of a task in the image (CRIU's `TASK_*`).
@@ -36,19 +37,18 @@ pub fn stop_signal(task: &Seized, statuses: &[Status]) -> Option<i32> {
 pub struct Outside {
     pid: Pid,
     core: TaskCoreEntry,
-    timers: Vec<Timer>,
-    login_uid: Option<Uid>,
+    plain: Plain,
 }
 
 impl Outside {
-    /// Collects a held task, with the `status` of its leader and its POSIX timers as /proc has them.
+    /// Collects a held task, with the `status` of its leader, and what it has `plain` files for.
     ///
     /// # Errors
     ///
     /// When the task is gone, or does not let itself be read.
     pub fn collect(
         task: &Seized,
-        (stat, status, timers): (&Stat, &Status, Vec<Timer>),
+        (stat, status, plain): (&Stat, &Status, Plain),
         blocked: u64,
         stop_signal: Option<i32>,
     ) -> Result<Self> {
@@ -59,7 +59,7 @@ impl Outside {
         };
         let core = TaskCoreEntry {
             task_state: state as u32,
-            personality: misc::personality(pid)?,
+            personality: plain.personality,
             flags: stat.flags,
             blk_sigset: blocked,
             comm: stat.comm.clone(),
@@ -67,16 +67,11 @@ impl Outside {
                 &pending(&task.threads()[0], status, true)?,
                 stop_signal.is_some(),
             )),
-            oom_score_adj: Some(misc::oom_score_adj(pid)?),
+            oom_score_adj: Some(plain.oom_score_adj),
             stop_signo: stop_signal.map(|signal| signal as u32),
             ..TaskCoreEntry::default()
         };
-        Ok(Self {
-            pid,
-            core,
-            timers,
-            login_uid: misc::login_uid(pid)?,
-        })
+        Ok(Self { pid, core, plain })
     }
 
     /// With ids as the tree has them: of threads that timers tell, 0 for one that is not of the
@@ -84,7 +79,7 @@ impl Outside {
     pub fn in_namespace(mut self, pids: &Pids, users: &Users) -> Self {
         /// No user is logged in.
         const UNSET: u32 = u32::MAX;
-        self.core.loginuid = self.login_uid.map(|uid| match users.uid(uid) {
+        self.core.loginuid = self.plain.login_uid.map(|uid| match users.uid(uid) {
             Ok(uid) => uid,
             Err(_) if uid == Uid::told(UNSET) => UNSET,
             Err(unmapped) => {
@@ -97,7 +92,7 @@ impl Outside {
                 UNSET
             }
         });
-        for timer in &mut self.timers {
+        for timer in &mut self.plain.timers {
             let known = |tid| pids.find(tid).unwrap_or(VirtualId::NONE);
             timer.thread = timer.thread.map(|tid| known(tid).for_image() as i32);
         }
@@ -110,7 +105,7 @@ impl Outside {
     ///
     /// When the task's timers are not those that /proc lists.
     pub fn complete(mut self, inside: &TaskInfo, posix: &[PosixTimer]) -> Result<TaskCoreEntry> {
-        let entry = timers::entry(self.pid, &inside.itimers, &self.timers, posix)?;
+        let entry = timers::entry(self.pid, &inside.itimers, &self.plain.timers, posix)?;
         self.core.timers = Some(entry);
         self.core.rlimits = Some(rlimits(inside));
         self.core.sigactions = signals::actions(&inside.sigactions);

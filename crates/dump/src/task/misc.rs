@@ -2,9 +2,39 @@
 
 use commensal_sys::Pid;
 
-use crate::proc::{path, unexpected, value};
+use crate::proc::{self, Timer, path, unexpected, value};
 use crate::userns::Uid;
 use crate::{Error, Result};
+
+/// What each of them says, and what timers there are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plain {
+    /// The personality (personality(2)).
+    pub personality: u32,
+    /// The adjustment for the out-of-memory killer (proc_pid_oom_score_adj(5)).
+    pub oom_score_adj: i32,
+    /// The login user (proc_pid_loginuid(5)), the last of all ids where none is set; `None` on a
+    /// kernel without auditing.
+    pub login_uid: Option<Uid>,
+    /// The POSIX timers, the oldest first.
+    pub timers: Vec<Timer>,
+}
+
+impl Plain {
+    /// Of a task.
+    ///
+    /// # Errors
+    ///
+    /// As [`value`].
+    pub fn read(pid: Pid) -> Result<Self> {
+        Ok(Self {
+            personality: personality(pid)?,
+            oom_score_adj: oom_score_adj(pid)?,
+            login_uid: login_uid(pid)?,
+            timers: proc::timers(pid)?,
+        })
+    }
+}
 
 /// The personality (personality(2)).
 ///
@@ -17,13 +47,7 @@ pub fn personality(pid: Pid) -> Result<u32> {
     })
 }
 
-/// The login user (proc_pid_loginuid(5)), the last of all ids where none is set; `None` on a
-/// kernel without auditing.
-///
-/// # Errors
-///
-/// As [`value`].
-pub fn login_uid(pid: Pid) -> Result<Option<Uid>> {
+fn login_uid(pid: Pid) -> Result<Option<Uid>> {
     match number(pid, "loginuid", |text| text.parse().ok().map(Uid::told)) {
         Err(Error::Proc { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
             Ok(None)
@@ -32,12 +56,7 @@ pub fn login_uid(pid: Pid) -> Result<Option<Uid>> {
     }
 }
 
-/// The adjustment for the out-of-memory killer (proc_pid_oom_score_adj(5)).
-///
-/// # Errors
-///
-/// As [`value`].
-pub fn oom_score_adj(pid: Pid) -> Result<i32> {
+fn oom_score_adj(pid: Pid) -> Result<i32> {
     number(pid, "oom_score_adj", |text| text.parse().ok())
 }
 

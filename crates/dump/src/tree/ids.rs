@@ -1,21 +1,26 @@
 //! The identities of what tasks can share: address space, descriptor table,
-//! filesystem state, signal actions.
+//! filesystem state, signal actions, namespaces.
 
 use core::cmp::Ordering;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use commensal_images::messages::TaskKobjIdsEntry;
 use commensal_sys::Pid;
 use commensal_sys::kcmp::{self, Resource};
+use commensal_sys::task_iter::Objects;
 
 use super::namespaces::{Namespaces, own_pid};
 use crate::{Place, Refusal, Result};
 
-/// The objects of one kind that were met, in the kernel's order, each with a
-/// task that has it and its id.
+/// The objects of one kind that were met, each with a task that has it and its id.
 #[derive(Debug)]
 struct Register {
     resource: Resource,
+    /// In the kernel's order.
     known: Vec<(Pid, u32)>,
+    /// By what the kernel has for them.
+    told: HashMap<u64, (Pid, u32)>,
 }
 
 impl Register {
@@ -23,11 +28,28 @@ impl Register {
         Self {
             resource,
             known: Vec::new(),
+            told: HashMap::new(),
         }
     }
 
-    /// The id of the task's object; and the task that had it first, if any.
-    fn id(&mut self, pid: Pid) -> Result<(u32, Option<Pid>)> {
+    /// The id of the task's object, which the kernel may have told a number of; and the task that had
+    /// it first, if any.
+    fn id(&mut self, pid: Pid, told: Option<u64>) -> Result<(u32, Option<Pid>)> {
+        match told {
+            Some(number) => Ok(self.find(pid, number)),
+            None => self.compare(pid),
+        }
+    }
+
+    fn find(&mut self, pid: Pid, number: u64) -> (u32, Option<Pid>) {
+        let fresh = self.told.len() as u32 + 1;
+        match self.told.entry(number) {
+            Entry::Occupied(known) => (known.get().1, Some(known.get().0)),
+            Entry::Vacant(place) => (place.insert((pid, fresh)).1, None),
+        }
+    }
+
+    fn compare(&mut self, pid: Pid) -> Result<(u32, Option<Pid>)> {
         let mut failed = None;
         let found = self.known.binary_search_by(|&(known, _)| {
             kcmp::tasks(known, pid, self.resource).unwrap_or_else(|error| {
@@ -57,6 +79,10 @@ pub struct Ids {
     namespaces: Namespaces,
     /// Those of the first task.
     of_tree: Option<Namespaces>,
+    /// Those that tasks live in, each with the first that does.
+    lived_in: Vec<(Pid, Namespaces)>,
+    /// The places in `lived_in`, by what the kernel has for them.
+    told: HashMap<(u64, u64, u32), usize>,
 }
 
 impl Ids {
@@ -77,9 +103,23 @@ impl Ids {
             own: TaskKobjIdsEntry::default(),
             namespaces: Namespaces::own()?,
             of_tree: None,
+            lived_in: Vec::new(),
+            told: HashMap::new(),
         };
-        ids.own = ids.all(own_pid(), ids.namespaces)?.0;
+        ids.own = ids.all(own_pid(), ids.namespaces, None)?.0;
         Ok(ids)
+    }
+
+    /// From here on the kernel's records tell of all tasks of the tree, as they tell of us.
+    pub fn are_told(&mut self, own: &Objects) {
+        for (register, number) in self.registers.iter_mut().zip(numbers(own)) {
+            register.told = HashMap::from([(number, (own_pid(), 1))]);
+        }
+    }
+
+    /// For each set of namespaces that tasks live in one that does, the root of the tree first.
+    pub fn one_for_each_namespace(&self) -> Vec<Pid> {
+        self.lived_in.iter().map(|(pid, _)| *pid).collect()
     }
 
     /// The ids of the dumping task, for the inventory.
@@ -87,20 +127,21 @@ impl Ids {
         &self.own
     }
 
-    /// The ids of a task that stands still, the root of the tree first.
+    /// The ids of a task that stands still, the root of the tree first; what the kernel has told of
+    /// the objects of all tasks, or of none ([`Ids::are_told`]).
     ///
     /// # Errors
     ///
     /// Refused where the task shares with another one what a restore cannot
     /// make shared again: anything but the descriptor table; and where it is in
     /// other namespaces than the root.
-    pub fn of(&mut self, pid: Pid) -> Result<TaskKobjIdsEntry> {
-        let namespaces = Namespaces::of(pid)?;
+    pub fn of(&mut self, pid: Pid, told: Option<&Objects>) -> Result<TaskKobjIdsEntry> {
+        let namespaces = self.namespaces_of(pid, told)?;
         let of_tree = self.of_tree.get_or_insert(namespaces);
         if let Some(kind) = of_tree.foreign(&self.namespaces, &namespaces).first() {
             return Err(elsewhere(pid, kind).into());
         }
-        let (ids, owners) = self.all(pid, namespaces)?;
+        let (ids, owners) = self.all(pid, namespaces, told)?;
         let names = [
             "its address space (CLONE_VM)",
             "",
@@ -117,14 +158,35 @@ impl Ids {
         Ok(ids)
     }
 
+    /// Tasks with the same `nsproxy` have the same namespaces of all kinds but two. Of users they have their
+    /// credentials', and of processes that of their birth: of those with one `nsproxy` only who made it may be
+    /// in another than the rest, in one further out.
+    fn namespaces_of(&mut self, pid: Pid, told: Option<&Objects>) -> Result<Namespaces> {
+        let key = told.map(|told| (told.namespaces, told.users, told.pid_level));
+        if let Some(place) = key.and_then(|key| self.told.get(&key)) {
+            return Ok(self.lived_in[*place].1);
+        }
+        let namespaces = Namespaces::of(pid)?;
+        let mut known = self.lived_in.iter();
+        let place = known.position(|(_, known)| *known == namespaces);
+        let place = place.unwrap_or_else(|| {
+            self.lived_in.push((pid, namespaces));
+            self.lived_in.len() - 1
+        });
+        self.told.extend(key.map(|key| (key, place)));
+        Ok(namespaces)
+    }
+
     fn all(
         &mut self,
         pid: Pid,
         namespaces: Namespaces,
+        told: Option<&Objects>,
     ) -> Result<(TaskKobjIdsEntry, [Option<Pid>; 4])> {
         let mut found = [(0, None); 4];
-        for (found, register) in found.iter_mut().zip(&mut self.registers) {
-            *found = register.id(pid)?;
+        for (place, register) in self.registers.iter_mut().enumerate() {
+            let number = told.map(|told| numbers(told)[place]);
+            found[place] = register.id(pid, number)?;
         }
         let [vm, files, fs, sighand] = found;
         let mut ids = TaskKobjIdsEntry {
@@ -138,6 +200,11 @@ impl Ids {
         of_tree.fill(&self.namespaces, &namespaces, &mut ids);
         Ok((ids, found.map(|(_, owner)| owner)))
     }
+}
+
+/// What the kernel has for a task's objects, in the order of the registers.
+fn numbers(told: &Objects) -> [u64; 4] {
+    [told.memory, told.files, told.filesystem, told.actions]
 }
 
 /// The refusal of a task in another namespace than the root of the tree, which may not be.
@@ -178,6 +245,56 @@ fn shared(pid: Pid, owner: Pid, what: &str) -> Refusal {
 mod tests {
     use super::*;
 
+    /// Has a child that shares its descriptors, and one that has all of its own.
+    const FAMILY: &str = "
+import ctypes, os, signal
+for flags in (0x400 | signal.SIGCHLD, signal.SIGCHLD):
+    child = ctypes.CDLL(None).syscall(56, flags, 0, 0, 0, 0)
+    os.write(1, b'%d\\n' % child) if child else os.read(0, 1)
+    if not child: os._exit(0)
+os.wait(); os.wait()";
+
+    #[test]
+    fn what_the_kernel_tells_and_what_is_compared_is_the_same() {
+        let mut parent = std::process::Command::new("python3")
+            .args(["-c", FAMILY])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = std::io::BufReader::new(parent.stdout.take().unwrap());
+        let lines = std::io::BufRead::lines(lines).take(2);
+        let children = lines.map(|line| line.unwrap().parse().unwrap());
+        let ours = [parent.id() as i32].into_iter().chain(children);
+        let tasks: Vec<Pid> = ours.map(|pid| Pid::new(pid).unwrap()).collect();
+        let many = tasks.repeat(16);
+        let (mut records, _) = crate::records::Records::prepare(&many);
+        records.read();
+        let told = records.objects(&tasks);
+        let compared = ids_of(&tasks, None);
+        let found = told.as_ref().map(|told| ids_of(&tasks, Some(told)));
+        drop(parent.stdin.take());
+        parent.wait().unwrap();
+        let files: Vec<u32> = compared.iter().map(|ids| ids.files_id).collect();
+        assert_eq!(files, [2, 2, 3]);
+        // Without the right to, there are no records.
+        if let Some(found) = found {
+            assert_eq!(found, compared);
+        }
+    }
+
+    fn ids_of(
+        tasks: &[Pid],
+        told: Option<&(Objects, HashMap<Pid, Objects>)>,
+    ) -> Vec<TaskKobjIdsEntry> {
+        let mut ids = Ids::new().unwrap();
+        if let Some((own, _)) = told {
+            ids.are_told(own);
+        }
+        let of = |pid: &Pid| ids.of(*pid, told.map(|(_, told)| &told[pid])).unwrap();
+        tasks.iter().map(of).collect()
+    }
+
     #[test]
     fn a_child_of_fork_has_everything_of_its_own() {
         let mut child = std::process::Command::new("cat")
@@ -186,8 +303,8 @@ mod tests {
             .unwrap();
         let pid = Pid::new(child.id() as i32).unwrap();
         let mut ids = Ids::new().unwrap();
-        let first = ids.of(pid);
-        let again = ids.of(pid);
+        let first = ids.of(pid, None);
+        let again = ids.of(pid, None);
         drop(child.stdin.take());
         child.wait().unwrap();
         let (first, own) = (first.unwrap(), ids.own());
@@ -200,6 +317,7 @@ mod tests {
             (2, 2, 2, 2)
         );
         assert_eq!(first.pid_ns_id, own.pid_ns_id);
+        assert_eq!(ids.one_for_each_namespace(), [pid]);
         // Met a second time, the address space is another task's.
         assert!(matches!(again, Err(crate::Error::Refused(_))));
     }

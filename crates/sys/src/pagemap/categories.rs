@@ -40,6 +40,11 @@ impl Categories {
         self.0 & other.0 == other.0
     }
 
+    /// Whether one of `other` is in this set.
+    pub const fn has_any(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
     /// The categories of this set that are not in `other`.
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)

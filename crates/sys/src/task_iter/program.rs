@@ -2,6 +2,8 @@
 //! (Documentation/bpf/standardization/instruction-set.rst).
 
 pub mod files;
+mod objects;
+mod plain;
 pub mod task;
 pub mod threads;
 

@@ -74,6 +74,8 @@ pub struct FileRecord {
     /// 0 where nobody was ever told of I/O on it, nor a signal for that chosen (`f_owner`); anything
     /// else before Linux 6.12, where the kernel has no such mark.
     pub owner: u64,
+    /// 0 where its inode never had a lock or a lease (`i_flctx`).
+    pub locks: u64,
 }
 
 /// What the kernel has written down of all threads of a task together.
@@ -106,6 +108,60 @@ pub struct Shared {
     pub child_subreaper: u32,
 }
 
+/// What a task can share with others, each told by a number that stands for it: those with the same
+/// number have the same.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
+#[repr(C)]
+pub struct Objects {
+    /// Its address space (`mm`).
+    pub memory: u64,
+    /// Its descriptor table (`files`).
+    pub files: u64,
+    /// Its directories and its file mode mask (`fs`).
+    pub filesystem: u64,
+    /// Its signal actions (`sighand`).
+    pub actions: u64,
+    /// Its namespaces but for those of users and processes (`nsproxy`), and that in which its
+    /// children are born.
+    pub namespaces: u64,
+    /// Its user namespace (`cred->user_ns`).
+    pub users: u64,
+    /// Its program (`mm->exe_file`).
+    pub program: u64,
+    /// Its working directory, by mount and entry (`fs->pwd`).
+    pub directory: [u64; 2],
+    /// Its root directory, by mount and entry (`fs->root`).
+    pub root: [u64; 2],
+    /// In how many other pid namespaces its own is (`thread_pid->level`).
+    pub pid_level: u32,
+    /// Keeps the size a multiple of eight.
+    pub reserved: u32,
+}
+
+/// What /proc has a file of its own for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Plain {
+    /// The auxiliary vector (`mm->saved_auxv`): keys and values in turn, up to the key 0 (`AT_NULL`).
+    /// Behind that, anything.
+    pub auxv: [u64; 52],
+    /// 0 where there are no POSIX timers (`signal->posix_timers`); anything before Linux 6.9, where
+    /// the kernel has them in another kind of list.
+    pub timers: u64,
+    /// The login user (`loginuid`).
+    pub login_uid: u32,
+    /// 0 on a kernel without auditing, which has no login users.
+    pub has_login_uid: u32,
+    /// As personality(2) gives it (`personality`).
+    pub personality: u32,
+    /// The adjustment for the out-of-memory killer (`signal->oom_score_adj`).
+    pub oom_score_adj: i16,
+    /// Keeps the size a multiple of eight.
+    pub reserved: [u8; 2],
+}
+
 /// What the kernel has written down of one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
@@ -114,6 +170,10 @@ pub struct TaskRecord {
     pub leader: ThreadRecord,
     /// Of all threads together.
     pub shared: Shared,
+    /// What it can share with other tasks.
+    pub objects: Objects,
+    /// What /proc has a file of its own for.
+    pub plain: Plain,
     /// The actions of signals as rt_sigaction(2) gives them (`sighand->action`): handler, flags,
     /// restorer, mask.
     pub actions: [[u64; 4]; 64],

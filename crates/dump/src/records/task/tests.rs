@@ -10,6 +10,7 @@ use commensal_sys::Pid;
 use zerocopy::IntoBytes;
 
 use super::*;
+use crate::mm::read_auxiliary_vector;
 use crate::records::{MANY_TASKS, Records};
 
 /// Has a bit of everything, and what only it can tell once it is asked for that.
@@ -21,9 +22,13 @@ signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 signal.siginterrupt(signal.SIGUSR1, False)
 resource.setrlimit(resource.RLIMIT_CORE, (4096, 8192))
 assert libc.prctl(36, 1, 0, 0, 0) == 0
+assert libc.personality(0x0400000) == 0
+open('/proc/self/oom_score_adj', 'w').write('17')
 os.set_inheritable(os.open('/dev/null', os.O_RDONLY), True)
 os.open('/dev/zero', os.O_RDONLY)
 def more(what):
+    if what == b'p':
+        assert libc.syscall(222, 1, 0, ctypes.byref(ctypes.c_int())) == 0
     if what == b't':
         signal.setitimer(signal.ITIMER_REAL, 86400)
     if what == b'v':
@@ -70,7 +75,8 @@ impl Program {
         wait(&mut self.child);
     }
 
-    fn record(&self) -> Option<Task> {
+    fn record(&mut self) -> Option<Task> {
+        self.records.read();
         self.records.task(self.pid).1
     }
 }
@@ -106,6 +112,12 @@ fn the_record_says_what_the_task_says() {
                 descriptors: status.fd_size,
             })
             .unwrap();
+        let plain = Plain::read(program.pid).unwrap();
+        assert_eq!((plain.personality, plain.oom_score_adj), (0x0400000, 17));
+        assert_eq!(record.plain(), Some(plain));
+        let vector = read_auxiliary_vector(program.pid).unwrap();
+        assert!(vector.len() > 20);
+        assert_eq!(record.auxiliary_vector(), vector);
         assert_eq!(record.info().as_bytes(), asked.task.as_bytes());
         let open = asked.descriptors.unwrap().into_iter();
         let open: Vec<_> = open.map(|open| (open.number, open.cloexec)).collect();
@@ -132,12 +144,21 @@ fn what_only_the_task_can_tell_is_left_to_it() {
 }
 
 #[test]
+fn of_posix_timers_a_record_says_nothing() {
+    let Some(mut program) = Program::start() else {
+        return;
+    };
+    program.ask_for(b"p");
+    assert_eq!(program.record().unwrap().plain(), None);
+}
+
+#[test]
 fn a_record_that_says_something_else_is_not_believed() {
-    let Some(program) = Program::start() else {
+    let Some(mut program) = Program::start() else {
         return;
     };
     let status = Status::of_task(program.pid).unwrap();
-    let believed = |change: fn(&mut Status)| {
+    let mut believed = |change: fn(&mut Status)| {
         let mut said = status.clone();
         change(&mut said);
         program.record().unwrap().confirmed(&said).is_some()

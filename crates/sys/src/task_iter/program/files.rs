@@ -3,14 +3,15 @@
 use core::mem::offset_of;
 
 use super::{
-    LOAD_32, LOAD_64, MOVE_CONSTANT, Piece, R1, R2, R6, R7, R10, STORE_64, instruction, visit,
+    Field, LOAD_32, LOAD_64, MOVE_CONSTANT, Piece, R1, R2, R6, R7, R8, R10, STORE_64, instruction,
+    visit,
 };
 use crate::task_iter::FileRecord;
 use crate::task_iter::btf::Btf;
 
 /// Copies a descriptor: in `bpf_iter__task_file` come `bpf_iter_meta`, the
 /// task, the descriptor's number and a pointer to its file.
-pub fn program(btf: &Btf) -> Vec<u64> {
+pub fn program(btf: &Btf) -> Option<Vec<u64>> {
     const FD: i16 = 16;
     const FILE: i16 = 24;
     let mut piece = Piece::new(size_of::<FileRecord>());
@@ -31,5 +32,9 @@ pub fn program(btf: &Btf) -> Vec<u64> {
         // The upper half is zero, and with it what is reserved.
         instruction(STORE_64, R10, R1, fd, 0),
     ]);
-    visit(FILE, vec![piece])
+    piece.follow(R7, btf.field("file", "f_inode")?);
+    let from = btf.field("inode", "i_flctx")?;
+    let (to, len) = (offset_of!(FileRecord, locks), 8);
+    piece.copy(R8, &Field { from, to, len });
+    Some(visit(FILE, vec![piece]))
 }

@@ -3,8 +3,8 @@
 use core::mem::offset_of;
 
 use super::{
-    AND_CONSTANT, Field, LOAD_8, Piece, R1, R7, R8, R10, STORE_32, TASK, instruction, threads,
-    visit,
+    AND_CONSTANT, Field, LOAD_8, Piece, R1, R7, R8, R10, STORE_32, TASK, instruction, objects,
+    plain, threads, visit,
 };
 use crate::task_iter::btf::Btf;
 use crate::task_iter::{Shared, TaskRecord};
@@ -24,7 +24,12 @@ macro_rules! shared {
 
 /// Copies a task, by its leader.
 pub fn program(btf: &Btf) -> Option<Vec<u64>> {
-    let mut pieces = vec![threads::piece(btf)?, shared(btf)?];
+    let mut pieces = vec![
+        threads::piece(btf)?,
+        shared(btf)?,
+        objects::piece(btf)?,
+        plain::piece(btf)?,
+    ];
     let task = |field| btf.field("task_struct", field);
     let actions = (task("sighand")?, actions(btf)?);
     let limits = (task("signal")?, btf.field("signal_struct", "rlim")?);
