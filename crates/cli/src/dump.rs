@@ -73,8 +73,9 @@ pub struct Args {
     /// again.
     #[arg(long)]
     ext_unix_sk: bool,
-    /// Dump, with a warning, what the images can hold only in part: eventfds that count as
-    /// semaphores or beyond 32 bits, urgent data of unix sockets, watches on symbolic links.
+    /// Dump, with a warning, what the images can hold only in part, instead of refusing it: for
+    /// example eventfds that count as semaphores, multicast groups, traffic control of a network
+    /// namespace, memory behind protection keys. What is refused says whether this allows it.
     #[arg(long)]
     accept_loss: bool,
     /// How the packets of saved connections are held back from the end of a killed tree until

@@ -172,7 +172,9 @@ pub struct Options {
     /// Dump, with a warning, what the images can hold only in part, instead of refusing it, as
     /// CRIU does: eventfds that count as semaphores or beyond 32 bits, urgent data and the senders
     /// of unread datagrams of unix sockets, watches on symbolic links, multicast groups, exclusive
-    /// terminals, some settings of tun devices, protection keys of memory.
+    /// terminals, files whose signals go to a thread, some settings of tun devices, of interfaces and
+    /// of network namespaces, extended attributes in a tmpfs, groups without an id in a user
+    /// namespace, protection keys of memory. docs/coverage.md has the list.
     pub accept_loss: bool,
 
     /// Copy most pages while the tree runs, in rounds, into the directories `round-1`,
