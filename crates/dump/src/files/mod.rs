@@ -8,7 +8,7 @@
 //! - `identity`: which descriptors are the same description, the one place that decides that;
 //! - one module per kind, which writes its entry: a new kind is a new module and a line in `kind`;
 //! - `remap`: how the restore finds a file whose name is gone;
-//! - [`FilesDump`]: the tables and images that all tasks of the tree share.
+//! - [`FilesDump`]: the tables and images that all tasks of the tree share, until it is [`Finished`].
 //!
 //! [`check()`] asks the same code what it would refuse, and writes nothing.
 
@@ -20,6 +20,7 @@ mod eventfd;
 mod fanotify;
 mod fdinfo;
 mod fifo;
+mod finish;
 mod foreseen;
 pub(crate) mod fuzzing;
 mod ghost;
@@ -55,6 +56,7 @@ use commensal_images::messages::{FdTypes, FileEntry};
 use commensal_sys::Pid;
 
 pub use check::check;
+pub use finish::Finished;
 pub use images::Images;
 pub(crate) use kind::Kind;
 pub(crate) use kind::MemoryDevices;
@@ -67,10 +69,9 @@ pub use tun::{
     Device as TunDevice, Devices as TunDevices, USUAL_SEND_BUFFER as USUAL_TUN_SEND_BUFFER,
 };
 
-use crate::mm::SharedMemory;
 use crate::mnt::Namespaces;
+use crate::net::Sockets;
 use crate::net::namespace::Networks;
-use crate::net::{Connections, Sockets};
 use crate::pidns::Pids;
 use crate::userns::Users;
 use crate::{Error, Options, Place, Result};
@@ -125,20 +126,6 @@ pub struct FilesDump<'s> {
     held: Vec<table::Held>,
     /// Descriptors of ours that kcmp(2) may still be asked about.
     kept: Vec<OwnedFd>,
-}
-
-/// What is left to do when all files are written.
-pub struct Finished<'s> {
-    /// The memory files, whose contents are written with the shared memory of the tree.
-    pub memory_files: SharedMemory,
-    /// What is unread in terminals; to be drained last, and only of a tree that will be killed.
-    pub unread_data: UnreadData<'s>,
-    /// The names that were made for the restore; to be kept once the dump is complete.
-    pub links: Links,
-    /// The TCP connections, whose packets are held back until this is released.
-    pub connections: Connections,
-    /// The tun and tap interfaces that tasks of the tree have open.
-    pub tun_devices: TunDevices,
 }
 
 impl<'s> FilesDump<'s> {
@@ -262,30 +249,6 @@ impl<'s> FilesDump<'s> {
     /// Keeps numbers of shared memory free for the segments of System V's.
     pub fn reserve_shared_memory(&mut self, shmids: impl IntoIterator<Item = u32>) {
         self.memory_files.reserve(shmids);
-    }
-
-    /// Writes what can only be known when all tables are done, and gives what is still to do.
-    ///
-    /// # Errors
-    ///
-    /// A refusal where an epoll instance watches what no task has any more, or a terminal is of
-    /// no session of the tree.
-    pub fn finish(mut self) -> Result<Finished<'s>> {
-        crate::net::finish(&mut self)?;
-        epoll::finish(&mut self)?;
-        tty::verify(&self)?;
-        pipe::tell_outside_ends(&self);
-        self.files.finish()?;
-        self.pipes.finish()?;
-        self.locks.finish()?;
-        self.bpf_maps.finish()?;
-        Ok(Finished {
-            links: self.remaps.finish()?,
-            memory_files: self.memory_files.finish()?,
-            unread_data: self.terminals.finish()?,
-            connections: self.sockets.finish()?,
-            tun_devices: self.tun_devices,
-        })
     }
 
     /// The type and id of a description; its entry is written where it is new.
