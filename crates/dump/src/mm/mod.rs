@@ -45,6 +45,7 @@ mod pagemap;
 pub mod precopy;
 mod private;
 mod reserve;
+mod scanner;
 mod shared;
 mod stack;
 mod vdso_mark;

@@ -11,7 +11,7 @@ use commensal_sys::process_vm::Batch;
 use super::copy::PageSource;
 use super::memory::TaskMemory;
 use super::pagemap::Run;
-use super::private::Scanner;
+use super::scanner::Scanner;
 use super::{Mapping, Mappings, TaskPages, Tracker};
 use crate::Result;
 

@@ -1,75 +1,18 @@
 //! The identities of what tasks can share: address space, descriptor table,
 //! filesystem state, signal actions, namespaces.
 
-use core::cmp::Ordering;
+mod register;
+
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use commensal_images::messages::TaskKobjIdsEntry;
 use commensal_sys::Pid;
-use commensal_sys::kcmp::{self, Resource};
+use commensal_sys::kcmp::Resource;
 use commensal_sys::task_iter::Objects;
 
 use super::namespaces::{Namespaces, own_pid};
 use crate::{Place, Refusal, Result};
-
-/// The objects of one kind that were met, each with a task that has it and its id.
-#[derive(Debug)]
-struct Register {
-    resource: Resource,
-    /// In the kernel's order.
-    known: Vec<(Pid, u32)>,
-    /// By what the kernel has for them.
-    told: HashMap<u64, (Pid, u32)>,
-}
-
-impl Register {
-    fn new(resource: Resource) -> Self {
-        Self {
-            resource,
-            known: Vec::new(),
-            told: HashMap::new(),
-        }
-    }
-
-    /// The id of the task's object, which the kernel may have told a number of; and the task that had
-    /// it first, if any.
-    fn id(&mut self, pid: Pid, told: Option<u64>) -> Result<(u32, Option<Pid>)> {
-        match told {
-            Some(number) => Ok(self.find(pid, number)),
-            None => self.compare(pid),
-        }
-    }
-
-    fn find(&mut self, pid: Pid, number: u64) -> (u32, Option<Pid>) {
-        let fresh = self.told.len() as u32 + 1;
-        match self.told.entry(number) {
-            Entry::Occupied(known) => (known.get().1, Some(known.get().0)),
-            Entry::Vacant(place) => (place.insert((pid, fresh)).1, None),
-        }
-    }
-
-    fn compare(&mut self, pid: Pid) -> Result<(u32, Option<Pid>)> {
-        let mut failed = None;
-        let found = self.known.binary_search_by(|&(known, _)| {
-            kcmp::tasks(known, pid, self.resource).unwrap_or_else(|error| {
-                failed = Some(error);
-                Ordering::Equal
-            })
-        });
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
-        Ok(match found {
-            Ok(at) => (self.known[at].1, Some(self.known[at].0)),
-            Err(at) => {
-                let id = self.known.len() as u32 + 1;
-                self.known.insert(at, (pid, id));
-                (id, None)
-            }
-        })
-    }
-}
+use register::Register;
 
 /// Gives every task of a dump the ids of its objects. Ours are the first.
 #[derive(Debug)]
@@ -113,7 +56,7 @@ impl Ids {
     /// From here on the kernel's records tell of all tasks of the tree, as they tell of us.
     pub fn are_told(&mut self, own: &Objects) {
         for (register, number) in self.registers.iter_mut().zip(numbers(own)) {
-            register.told = HashMap::from([(number, (own_pid(), 1))]);
+            register.is_told(own_pid(), number);
         }
     }
 

@@ -4,7 +4,8 @@ use std::process::{Command, Stdio};
 
 use commensal_sys::{PAGE_SIZE, Pid};
 
-use super::super::private::{Scanner, TaskPages};
+use super::super::private::TaskPages;
+use super::super::scanner::Scanner;
 use super::super::{Allow, MappedFileCache};
 use super::*;
 

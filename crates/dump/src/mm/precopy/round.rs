@@ -4,7 +4,8 @@ use commensal_images::ImageSink;
 
 use super::super::memory::TaskMemory;
 use super::super::pagemap::{PageWriter, flags};
-use super::super::private::{Scanner, TaskPages};
+use super::super::private::TaskPages;
+use super::super::scanner::Scanner;
 use super::super::{Kind, Mappings};
 use super::running::RunningMemory;
 use super::{Known, Tracker, direct_io};
