@@ -8,6 +8,7 @@ import fcntl
 import os
 import pty
 import select
+import socket
 import struct
 import sys
 import termios
@@ -25,6 +26,8 @@ CLOCK_MONOTONIC, CLOCK_BOOTTIME_ALARM = 1, 9
 IN_CREATE, IN_ALL_EVENTS, IN_DONT_FOLLOW = 0x100, 0xFFF, 0x0200_0000
 FAN_REPORT_FID, FAN_MARK_ADD, FAN_MARK_FILESYSTEM, FAN_CREATE = 0x200, 0x1, 0x100, 0x100
 FANOTIFY_INIT, FANOTIFY_MARK, AT_FDCWD = 300, 301, -100
+# linux/prctl.h
+PR_SET_MDWE, PR_GET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN = 65, 66, 1
 
 
 def ticking():
@@ -46,6 +49,12 @@ def alarm():
     """A timer that wakes the machine up."""
     timer = call(LIBC.timerfd_create(CLOCK_BOOTTIME_ALARM, 0))
     return lambda: os.fstat(timer)
+
+
+def no_write_execute():
+    """The task gives itself no memory that it may write and execute."""
+    call(LIBC.prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0))
+    return lambda: same(LIBC.prctl(PR_GET_MDWE, 0, 0, 0, 0), PR_MDWE_REFUSE_EXEC_GAIN)
 
 
 def semaphore():
@@ -154,6 +163,15 @@ def thread_owner():
                         (owner, 0))
 
 
+def deleted_socket():
+    """The file of a socket that has lost its name."""
+    server = socket.socket(socket.AF_UNIX)
+    server.bind("socket")
+    path = os.open("socket", os.O_PATH)
+    os.unlink("socket")
+    return lambda: same((os.fstat(path).st_nlink, server.getsockname()), (0, "socket"))
+
+
 def leader_owner():
     """The same with the thread that a restore makes first."""
     reader, writer = os.pipe()
@@ -185,6 +203,7 @@ def lost_number():
 go(chosen({
     "ticking": ticking,
     "alarm": alarm,
+    "no-write-execute": no_write_execute,
     "semaphore": semaphore,
     "exclusive": exclusive,
     "file-system": file_system,
@@ -195,5 +214,6 @@ go(chosen({
     "unread-packets": unread_packets,
     "lost-number": lost_number,
     "thread-owner": thread_owner,
+    "deleted-socket": deleted_socket,
     "leader-owner": leader_owner,
 }))

@@ -69,6 +69,11 @@ fn nested() -> Program {
 }
 
 fn round_trips_twice(program: &Program, rounds: u64) {
+    round_trips_twice_with(program, |target| target.wait_rounds(rounds));
+}
+
+/// With a look at the target after each restore.
+fn round_trips_twice_with(program: &Program, look: impl Fn(&Target)) {
     let judge = judge_or_skip!();
     let target = Target::spawn_for_restore(program);
     let mut pid = first_task(&target);
@@ -82,17 +87,22 @@ fn round_trips_twice(program: &Program, rounds: u64) {
         let tree = judge.restore_namespace(&images, ROOT);
         let tree = restored.insert(tree.expect("the judge restores it"));
         pid = tree.pid();
-        target.wait_rounds(rounds);
+        look(&target);
     }
 }
 
 fn resumes(program: &Program, rounds: u64) {
+    resumes_with(program, |target| target.wait_rounds(rounds));
+}
+
+/// With a look at the target after each dump.
+fn resumes_with(program: &Program, look: impl Fn(&Target)) {
     let target = Target::spawn(program);
     for turn in ["first", "second", "third"] {
         let images = target.images_dir(turn);
         let dump = Dumper::chosen().run(first_task(&target), &images, Then::Resume, &[]);
         assert!(dump.is_ok(), "{dump:?}");
-        target.wait_rounds(rounds);
+        look(&target);
     }
 }
 
@@ -151,6 +161,66 @@ fn an_overlay_round_trips_twice() {
 fn an_overlay_resumes() {
     machine_or_skip!(can_overlay(), "an overlay of a temporary directory");
     resumes(&layers(), 5);
+}
+
+/// Its daemon is the first task, and told of requests when there is a file `ask`: while one is under way,
+/// who made it sleeps uninterruptibly, and no dump begins.
+fn automount() -> Program {
+    Program::script("python3", "automount.py").restless()
+}
+
+fn has_autofs() -> bool {
+    let known = fs::read_to_string("/proc/filesystems").expect("it is there");
+    known.lines().any(|line| line.ends_with("\tautofs"))
+}
+
+fn ask(target: &Target) {
+    fs::write(target.dir().join("ask"), "").expect("a file");
+    target.wait_rounds(1);
+}
+
+#[test]
+fn mounts_on_demand_round_trip_twice() {
+    machine_or_skip!(has_autofs(), "a kernel with autofs");
+    round_trips_twice_with(&automount(), ask);
+}
+
+#[test]
+fn mounts_on_demand_resume() {
+    machine_or_skip!(has_autofs(), "a kernel with autofs");
+    resumes_with(&automount(), ask);
+}
+
+#[test]
+fn mounts_on_demand_without_their_device_are_refused() {
+    machine_or_skip!(has_autofs(), "a kernel with autofs");
+    let target = Target::spawn(&automount().arg("without-device"));
+    let images = target.images_dir("images");
+    let refused = Dumper::Commensal
+        .run(first_task(&target), &images, Then::Kill, &[])
+        .expect_err("the restore would fail");
+    assert!(refused.message.contains("/dev/autofs"), "{refused:?}");
+    ask(&target);
+}
+
+/// To a dumper that lives in the mount namespace of the tree, too: nothing that it looks up is asked of
+/// the daemon, which stands still.
+#[test]
+fn mounts_on_demand_are_not_asked_for() {
+    machine_or_skip!(has_autofs(), "a kernel with autofs");
+    let target = Target::spawn(&automount().arg("bare"));
+    let images = target.images_dir("images");
+    let dump = Dumper::Commensal.command(target.pid(), &images, Then::Resume);
+    let dumped = Command::new("nsenter")
+        .arg(format!("--mount=/proc/{}/ns/mnt", target.pid()))
+        .arg("--")
+        .arg(dump.get_program())
+        .args(dump.get_args())
+        .output()
+        .expect("nsenter starts");
+    let message = String::from_utf8_lossy(&dumped.stderr);
+    assert!(dumped.status.success(), "the dump failed: {message}");
+    ask(&target);
 }
 
 /// A name is of a mount point in the namespace of the root of the tree, and of no other.

@@ -79,6 +79,14 @@ fn a_file_that_signals_the_leader_of_a_task() {
 fn what_a_restore_would_lose_is_refused_by_name() {
     for (kind, name) in [
         ("semaphore", "an eventfd that counts as a semaphore"),
+        (
+            "no-write-execute",
+            "a task that gives itself no memory both writable and executable",
+        ),
+        (
+            "deleted-socket",
+            "an O_PATH descriptor of the deleted socket",
+        ),
         ("link", "a watch on the symbolic link"),
         ("exclusive", "a terminal in exclusive mode (TIOCEXCL)"),
         ("alarm", "a timerfd of clock 9"),
@@ -97,6 +105,7 @@ fn a_loss_can_be_accepted_and_is_told_once() {
     for (kind, name) in [
         ("semaphore", "an eventfd that counts as a semaphore"),
         ("thread-owner", "a file whose signals go to thread"),
+        ("no-write-execute", "a task that gives itself no memory"),
     ] {
         let target = Target::spawn(&objects(kind));
         assert_loss_is_told(&target, target.pid(), name);

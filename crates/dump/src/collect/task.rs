@@ -19,7 +19,7 @@ use crate::mm::{FromInside, mm_entry};
 use crate::proc::{Stat, Status};
 use crate::records::{Task, Threads};
 use crate::task::misc::Plain;
-use crate::task::{leader, registers, thread};
+use crate::task::{leader, registers, thread, unsaved};
 
 impl<S: ImageSink> Collector<'_, '_, S> {
     /// Collects a task that is held, all but its place in the tree.
@@ -63,6 +63,7 @@ impl<S: ImageSink> Collector<'_, '_, S> {
                 ask(task, &timers, fd_size, records.as_ref())?
             }
         };
+        unsaved::check(pid, &inside.task, self.options.accept_loss)?;
         self.descriptors(pid, inside.open.as_deref())?;
 
         let objects = whole.as_ref().map(Task::objects);

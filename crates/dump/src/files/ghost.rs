@@ -39,6 +39,7 @@ pub fn dump(file: &OpenFile, name: &[u8], id: u32, dump: &mut FilesDump<'_>) -> 
     let ghost = match dump.remaps.ghosts.written.get(&key) {
         Some(ghost) => *ghost,
         None => {
+            refuse_socket(file, name)?;
             refuse_too_large(file, name, dump.options.ghost_limit)?;
             let ghost = dump.remaps.ghosts.written.len() as u32 + 1;
             if dump.writes() {
@@ -49,6 +50,21 @@ pub fn dump(file: &OpenFile, name: &[u8], id: u32, dump: &mut FilesDump<'_>) -> 
         }
     };
     dump.remaps.write(id, ghost, RemapType::Ghost)
+}
+
+/// Only a socket makes such a file, by its bind(2).
+fn refuse_socket(file: &OpenFile, name: &[u8]) -> Result<()> {
+    if file.stat.file_type() != FileType::Socket {
+        return Ok(());
+    }
+    Err(file.refuse(
+        format!(
+            "an O_PATH descriptor of the deleted socket {}",
+            quoted(name)
+        ),
+        "the restore would make a regular file in its place, and fail on that",
+        "close it before the dump",
+    ))
 }
 
 fn refuse_too_large(file: &OpenFile, name: &[u8], limit: u64) -> Result<()> {

@@ -6,6 +6,7 @@ use super::{FilesDump, OpenFile};
 use crate::Result;
 use crate::mnt::Namespaces;
 use crate::net::namespace::Networks;
+use crate::pidns::Pids;
 
 impl FilesDump<'_> {
     /// Reads anew which network namespaces the tree lives in, and the mounts of mount namespaces of
@@ -30,6 +31,16 @@ impl FilesDump<'_> {
     /// The mount namespaces of the tree.
     pub fn namespaces(&self) -> &Namespaces {
         &self.namespaces
+    }
+
+    /// The live tasks of the tree and its zombies, the root first.
+    pub(crate) fn tasks(&self) -> &[Pid] {
+        &self.tasks
+    }
+
+    /// What the tree calls its tasks.
+    pub(crate) fn pids(&self) -> &Pids {
+        &self.pids
     }
 
     /// The mount that the master of a pty was opened on, if the tree has it.

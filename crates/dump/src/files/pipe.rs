@@ -14,6 +14,7 @@ use rustix::pipe::{
 
 use super::kind::Kind;
 use super::{FilesDump, Images, OpenFile};
+use crate::mnt::autofs;
 use crate::{Place, Result};
 
 /// Pipe ends.
@@ -179,9 +180,11 @@ pub fn tell_outside_ends(dump: &FilesDump<'_>) {
     if !dump.writes() {
         return;
     }
+    let of_autofs = autofs::pipes(dump.namespaces());
+    let leads_out =
+        |ends: &Ends| ends.other_end_open && !(ends.readers_in_tree && ends.writers_in_tree);
     let ends = dump.pipes.ends.iter();
-    let outside = ends
-        .filter(|(_, ends)| ends.other_end_open && !(ends.readers_in_tree && ends.writers_in_tree));
+    let outside = ends.filter(|(ino, ends)| leads_out(ends) && !of_autofs.contains(ino));
     for (&ino, ends) in outside {
         let place = ends.place.clone();
         later(move || {

@@ -41,10 +41,12 @@ impl Stat {
         rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, mask).map(|statx| Self::from(&statx))
     }
 
-    /// Reads it by a path.
+    /// Reads it by a path. Nothing is mounted on demand for that (autofs(5)): who would do it may stand
+    /// still.
     pub fn of_path(path: &[u8], flags: AtFlags) -> Result<Self, Errno> {
         let mask = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
-        rustix::fs::statx(CWD, path, flags, mask).map(|statx| Self::from(&statx))
+        rustix::fs::statx(CWD, path, flags | AtFlags::NO_AUTOMOUNT, mask)
+            .map(|statx| Self::from(&statx))
     }
 
     /// `S_IFMT` of the mode.

@@ -34,7 +34,10 @@ pub fn clone_of(root: Pid, mount: &Mount, mounts: &Mounts) -> Result<OwnedFd> {
         if !covers.is_empty() || mount.unbindable {
             uncover(&covers).map_err(failed("umount2"))?;
         }
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        // Nobody is asked to mount something there: who would do it may stand still.
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE
+            | OpenTreeFlags::OPEN_TREE_CLOEXEC
+            | OpenTreeFlags::AT_NO_AUTOMOUNT;
         let clone = open_tree(CWD, mount.point.as_slice(), flags).map_err(failed("open_tree"))?;
         let stat = Stat::of(clone.as_fd()).map_err(failed("statx"))?;
         let dev = (rustix::fs::major(stat.dev), rustix::fs::minor(stat.dev));

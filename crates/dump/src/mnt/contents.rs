@@ -26,7 +26,7 @@ pub fn dump<S: ImageSink>(
 ) -> Result<()> {
     let root = namespace.task;
     match contents {
-        Contents::OfTheKernel => Ok(()),
+        Contents::OfTheKernel | Contents::OnDemand => Ok(()),
         Contents::Empty => match is_empty(&directory((namespace, users), mount)?) {
             Ok(true) => Ok(()),
             Ok(false) => Err(refuse(

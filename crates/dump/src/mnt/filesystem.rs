@@ -13,10 +13,12 @@ pub enum Contents {
     Files,
     /// Nothing, if there is nothing in it.
     Empty,
+    /// Who mounts in it on demand.
+    OnDemand,
 }
 
 /// The file systems that a restore mounts, by the name that mountinfo has.
-const KNOWN: [(&[u8], FsType, Contents); 15] = [
+const KNOWN: [(&[u8], FsType, Contents); 16] = [
     (b"proc", FsType::Proc, Contents::OfTheKernel),
     (b"sysfs", FsType::Sysfs, Contents::OfTheKernel),
     (b"devtmpfs", FsType::Devtmpfs, Contents::OfTheKernel),
@@ -34,14 +36,11 @@ const KNOWN: [(&[u8], FsType, Contents); 15] = [
     (b"fusectl", FsType::Fusectl, Contents::OfTheKernel),
     // Its files are in other file systems.
     (b"overlay", FsType::Overlayfs, Contents::OfTheKernel),
+    (b"autofs", FsType::Autofs, Contents::OnDemand),
 ];
 
 /// What the images call those that can be bound or given from outside only.
-const OTHERS: [(&[u8], FsType); 3] = [
-    (b"aufs", FsType::Aufs),
-    (b"fuse", FsType::Fuse),
-    (b"autofs", FsType::Autofs),
-];
+const OTHERS: [(&[u8], FsType); 2] = [(b"aufs", FsType::Aufs), (b"fuse", FsType::Fuse)];
 
 /// What the images call the file system of a mount.
 pub fn fs_type(mount: &Mount, choices: &MountChoices) -> FsType {

@@ -9,6 +9,7 @@
 //! - `sharing`: groups of mounts that share events;
 //! - `external`: mounts that the restore is given;
 //! - `overlay`: whether it finds the directories of an overlay;
+//! - `autofs`: mounts that appear on demand;
 //! - `rights`: what it may mount in a user namespace;
 //! - `image`: an entry for each mount;
 //! - `contents`, `archive`, `gzip`: what is in the file systems that are mounted anew;
@@ -17,6 +18,7 @@
 //! What is on the disk is not saved: the restore is given a directory as the root of the tree.
 
 mod archive;
+pub mod autofs;
 mod choices;
 mod clean;
 mod contents;
@@ -68,8 +70,9 @@ pub fn check(tasks: &[Pid], pids: &Pids, options: &Options) -> Result<Vec<Refusa
     let users = Users::of(root)?;
     let look = || Namespaces::of(tasks, pids, &options.mounts);
     let mut namespaces = look()?;
+    let against = |namespaces: &Namespaces| against(namespaces, tasks, (pids, &users), options);
     for _ in 0..LOOKS {
-        let refusals = against(&namespaces, &users, options)?;
+        let refusals = against(&namespaces)?;
         // The namespaces are not read in one moment, so that a mount may be without its group.
         let again = if refusals.is_empty() {
             None
@@ -81,20 +84,30 @@ pub fn check(tasks: &[Pid], pids: &Pids, options: &Options) -> Result<Vec<Refusa
             _ => return Ok(refusals),
         }
     }
-    against(&namespaces, &users, options)
+    against(&namespaces)
 }
 
 /// How often the mounts of a running tree are read anew while they change.
 const LOOKS: usize = 8;
 
-/// What is refused of namespaces of a tree that has these `users`.
-fn against(namespaces: &Namespaces, users: &Users, options: &Options) -> Result<Vec<Refusal>> {
+/// What is refused of namespaces of a tree of these live tasks.
+fn against(
+    namespaces: &Namespaces,
+    tasks: &[Pid],
+    (pids, users): (&Pids, &Users),
+    options: &Options,
+) -> Result<Vec<Refusal>> {
     let refusals = namespaces.check(users)?;
     if !refusals.is_empty() {
         return Ok(refusals);
     }
     let rights = Rights::of(namespaces.first().task, users)?;
-    Ok(Table::new(namespaces, options)?.within(rights).refusals())
+    let table = Table::new(namespaces, options)?.within(rights);
+    let refusals = table.refusals();
+    match refusals.is_empty() {
+        true => autofs::check(&table, tasks, (pids, users)),
+        false => Ok(refusals),
+    }
 }
 
 /// Writes the mounts of the namespaces of a tree that stands still and has these `users` and
@@ -124,7 +137,10 @@ pub fn dump<S: ImageSink>(
             if let Ok(Source::New(what)) = table.source(mount)
                 && dumped.insert(mount.dev)
             {
-                contents::dump(set, (namespace, users), mount, what, options)?;
+                match what {
+                    Contents::OnDemand => autofs::dump(set, (namespace, users), mount, files)?,
+                    what => contents::dump(set, (namespace, users), mount, what, options)?,
+                }
             }
         }
     }

@@ -5,7 +5,8 @@ use commensal_sys::Pid;
 
 use super::external::{self, Given};
 use super::{
-    Contents, Mount, Mounts, Namespace, Namespaces, Rights, deleted, filesystem, overlay, sharing,
+    Contents, Mount, Mounts, Namespace, Namespaces, Rights, autofs, deleted, filesystem, overlay,
+    sharing,
 };
 use crate::tree::namespaces::own_pid;
 use crate::{Options, Place, Refusal, Result};
@@ -29,10 +30,10 @@ pub type Against = (&'static str, String);
 /// The mounts of a tree that are to be saved.
 #[derive(Debug)]
 pub struct Table<'m> {
-    namespaces: &'m Namespaces,
+    pub(super) namespaces: &'m Namespaces,
     /// Ours, where external ones may be among them.
     ours: Option<Mounts>,
-    options: &'m Options,
+    pub(super) options: &'m Options,
     /// What the restore may mount.
     pub(super) rights: Rights,
 }
@@ -184,6 +185,7 @@ impl<'m> Table<'m> {
             let against = against.or_else(|| deleted::against(mount, self.namespaces));
             let against = against.or_else(|| self.against_layers(mount, namespace));
             let against = against.or_else(|| self.against_cover(mount, &namespace.mounts));
+            let against = against.or_else(|| autofs::against(mount, &namespace.mounts, self));
             refusals.extend(against.map(|(reason, remedy)| refuse(task, mount, reason, remedy)));
         }
         refusals

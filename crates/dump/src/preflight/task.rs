@@ -7,6 +7,7 @@ use commensal_sys::Pid;
 
 use super::refuse;
 use crate::proc::Status;
+use crate::task::sched;
 use crate::tree::Seen;
 use crate::tree::ids;
 use crate::tree::namespaces::{Namespaces, has_time_for_children};
@@ -125,6 +126,7 @@ pub(super) fn inspect(
             "dump before unshare(2) with CLONE_NEWPID, or the tree of the new namespace's first task",
         ));
     }
+    refusals.extend(task.threads.iter().filter_map(|tid| sched::check(*tid)));
     if has_time_for_children(pid)? {
         refusals.push(refuse(
             pid,

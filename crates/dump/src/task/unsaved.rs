@@ -1,14 +1,16 @@
 //! State of a thread that CRIU's images have no place for, or that a restore
-//! does not bring back: the user is told.
+//! does not bring back: the user is told, or it is refused.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use commensal_abi::TaskInfo;
+use commensal_seized::later;
 use commensal_sys::{Pid, Tid, sched};
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use super::misc;
-use crate::Result;
+use crate::{Place, Refusal, Result};
 
 /// What a thread may be woken up late that has not asked for another precision
 /// (prctl(2), PR_SET_TIMERSLACK), in nanoseconds. Real-time threads have none.
@@ -44,6 +46,32 @@ pub fn warn(pid: Pid, tid: Tid) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses what only the task `pid` itself tells and the images have no place for; warns of it
+/// instead where the caller accepts the loss (`Options::accept_loss`).
+///
+/// # Errors
+///
+/// The refusal.
+pub fn check(pid: Pid, inside: &TaskInfo, accepted: bool) -> Result<()> {
+    // A negated errno on a kernel without it.
+    if inside.mdwe <= 0 {
+        return Ok(());
+    }
+    let what = "a task that gives itself no memory both writable and executable (PR_SET_MDWE)";
+    let reason = "the images have no place for that, and the restored task may have such memory";
+    if accepted {
+        later(move || tracing::warn!("task {pid}: {what}: {reason}"));
+        return Ok(());
+    }
+    Err(Refusal {
+        what: what.into(),
+        place: Place::Task { pid },
+        reason: reason.into(),
+        remedy: "accept the loss: --accept-loss".into(),
+    }
+    .into())
 }
 
 /// The inode of a thread's network namespace; `None` where we may not know.
