@@ -112,7 +112,8 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         for mappings in prepared.mappings.values() {
             links::foresee(&mut files, &mut mapped_files, mappings);
         }
-        files.foresee_descriptors(prepared.mappings.keys().copied());
+        let tasks = prepared.mappings.keys().copied();
+        files.foresee_descriptors(tasks.filter(|pid| !prepared.records.have_files(*pid)));
         let objects = Ids::new()?;
         Ok(Self {
             set,

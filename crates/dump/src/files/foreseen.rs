@@ -57,7 +57,8 @@ impl FilesDump<'_> {
         Ok(Some(id))
     }
 
-    /// Prepares for the descriptors of some tasks, just before these are stopped.
+    /// Prepares for the descriptors of some tasks, just before these are stopped: of those of which the
+    /// kernel does not tell whether their files have locks.
     pub fn foresee_descriptors(&self, tasks: impl Iterator<Item = Pid>) {
         let count = |pid| table::numbers(pid).map_or(0, |numbers| numbers.len());
         self.locks.expect(tasks.map(count).sum());

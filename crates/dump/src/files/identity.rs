@@ -4,7 +4,7 @@
 //! share them after the restore, so they get one id. Two can only be the same where they agree in
 //! what never changes of a description: its inode and its access mode. Among those kcmp(2)
 //! gives a total order, so that one of `n` is found with about `log2(n)` calls. Where the kernel has
-//! told what stands for each description of a tree's tables ([`OpenFile::description`]), only those
+//! told what stands for each description of a tree's tables ([`OpenFile::record`]), only those
 //! that come from elsewhere, such as a socket's queue, are compared.
 
 use std::collections::HashMap;
@@ -84,7 +84,8 @@ impl Identities {
             ino: file.stat.ino,
             access_mode: file.access_mode(),
         };
-        if let Some(known) = file.description.and_then(|told| self.known(told)) {
+        let told = file.record().map(|record| record.description);
+        if let Some(known) = told.and_then(|told| self.known(told)) {
             return Ok(Identity::Known(known.id));
         }
         let candidates = self.seen.entry(key).or_default();
@@ -93,7 +94,7 @@ impl Identities {
             Err(index) => index,
         };
         let told_of = self.told_of.entry(key).or_default();
-        if file.description.is_none()
+        if told.is_none()
             && let Some(known) = find(told_of, file.at)?
         {
             return Ok(Identity::Known(known.id));
@@ -103,7 +104,7 @@ impl Identities {
             at: file.at,
             id: self.last,
         };
-        match file.description {
+        match told {
             Some(told) => {
                 let Key { dev, ino, .. } = key;
                 let id = seen.id;
@@ -146,7 +147,9 @@ mod tests {
     use std::os::fd::AsRawFd;
 
     use commensal_sys::pidfd::PidFd;
+    use commensal_sys::task_iter::FileRecord;
 
+    use super::super::named::Told;
     use super::super::own_pid;
     use super::*;
 
@@ -167,7 +170,12 @@ mod tests {
         let other = File::open("/dev/null").unwrap();
         let told = |file: &File, description| {
             let mut file = open(file);
-            file.description = Some(description);
+            let record = FileRecord {
+                description,
+                ..FileRecord::default()
+            };
+            let named = None;
+            file.told = Some(Told { record, named });
             file
         };
         let mut resolve = |file: &OpenFile| identities.resolve(file).unwrap();

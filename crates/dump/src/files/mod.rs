@@ -34,6 +34,7 @@ mod link_remap;
 mod locks;
 mod memfd;
 mod mounts;
+mod named;
 mod namespace;
 mod open_file;
 mod owner;
@@ -109,6 +110,7 @@ pub struct FilesDump<'s> {
     /// Where its paths lead.
     pub(crate) namespaces: Namespaces,
     remaps: remap::Remaps<'s>,
+    named: named::NamedFiles,
     /// The ids of files that stand for a path, by mount, device and inode.
     paths: HashMap<(u64, u64, u64), u32>,
     /// The ids of those that were registered while the tree ran, with the name each had.
@@ -177,6 +179,7 @@ impl<'s> FilesDump<'s> {
             memory_devices,
             namespaces,
             remaps: remap::Remaps::new(&images)?,
+            named: named::NamedFiles::default(),
             paths: HashMap::new(),
             foreseen: foreseen::Foreseen::default(),
             build_ids: HashMap::new(),

@@ -13,6 +13,7 @@ use rustix::fs::{Mode, OFlags, SeekFrom};
 
 use super::Stat;
 use super::fdinfo::FdInfo;
+use super::named::Told;
 use super::owner::Names;
 use crate::{Error, Place, Refusal, Result};
 
@@ -39,32 +40,25 @@ pub struct OpenFile {
     pub owner_thread: Option<i32>,
     /// Whether it stands for its path alone: no description of a task is behind it.
     pub is_path: bool,
-    /// The same for all descriptors of its description, where the kernel tells.
-    pub description: Option<u64>,
+    /// What the kernel has told of it.
+    pub told: Option<Told>,
     fd: OwnedFd,
 }
 
 impl OpenFile {
-    /// Duplicates descriptor `fd` of a task and asks what it is that the kernel's `record` of it
-    /// does not tell, if there is one.
+    /// Duplicates descriptor `fd` of a task and asks what the kernel has not `told` of it.
     ///
     /// # Errors
     ///
     /// EBADF from pidfd_getfd(2) where the task has closed it.
-    pub fn of_task(
-        task: &PidFd,
-        fd: i32,
-        record: Option<&FileRecord>,
-        names: Names<'_>,
-    ) -> Result<Self> {
+    pub fn of_task(task: &PidFd, fd: i32, told: Option<Told>, names: Names<'_>) -> Result<Self> {
         let duplicate = task.duplicate(fd)?;
         let pid = task.pid();
-        let mut file = Self::new(TaskFd { pid, fd }, Place::Fd { pid, fd }, duplicate)?;
+        let mut file = Self::new(TaskFd { pid, fd }, Place::Fd { pid, fd }, duplicate, told)?;
         file.flags = file
-            .ask("F_GETFL", |fd| rustix::fs::fcntl_getfl(fd))?
-            .bits();
-        file.description = record.map(|record| record.description);
-        let is_free = record.is_some_and(|record| record.owner == 0);
+            .record()
+            .map_or_else(|| file.ask_flags(), |told| Ok(told.flags))?;
+        let is_free = file.record().is_some_and(|record| record.owner == 0);
         if !file.is_path_only() && !is_free {
             file.ask_owner(names)?;
         }
@@ -84,7 +78,7 @@ impl OpenFile {
         };
         Ok(Self {
             is_path: true,
-            ..Self::new(at, place, fd)?
+            ..Self::new(at, place, fd, None)?
         })
     }
 
@@ -98,27 +92,20 @@ impl OpenFile {
             pid: own_pid(),
             fd: fd.as_raw_fd(),
         };
-        let mut file = Self::new(at, place, fd)?;
-        file.flags = file
-            .ask("F_GETFL", |fd| rustix::fs::fcntl_getfl(fd))?
-            .bits();
+        let mut file = Self::new(at, place, fd, None)?;
+        file.flags = file.ask_flags()?;
         if !file.is_path_only() {
             file.ask_owner(names)?;
         }
         Ok(file)
     }
 
-    fn new(at: TaskFd, place: Place, fd: OwnedFd) -> Result<Self> {
-        let failed = |call| {
-            let place = place.clone();
-            move |errno| Error::Call { call, place, errno }
+    fn new(at: TaskFd, place: Place, fd: OwnedFd, told: Option<Told>) -> Result<Self> {
+        let named = told.as_ref().and_then(|told| told.named.as_ref());
+        let (stat, fs_magic) = match named {
+            Some(named) => (named.stat.clone(), named.fs_magic),
+            None => Self::look(&place, &fd)?,
         };
-        let stat = Stat::of(fd.as_fd()).map_err(|errno| match errno {
-            Errno::NOENT => super::unsupported::vanished(&place, &fd),
-            errno => failed("statx")(errno),
-        })?;
-        let fs = rustix::fs::fstatfs(&fd).map_err(failed("fstatfs"))?;
-        let fs_magic = fs.f_type as u64;
         Ok(Self {
             at,
             place,
@@ -128,9 +115,39 @@ impl OpenFile {
             owner: FownEntry::default(),
             owner_thread: None,
             is_path: false,
-            description: None,
+            told,
             fd,
         })
+    }
+
+    /// What stat(2) and statfs(2) say.
+    fn look(place: &Place, fd: &OwnedFd) -> Result<(Stat, u64)> {
+        let failed = |call| {
+            let place = place.clone();
+            move |errno| Error::Call { call, place, errno }
+        };
+        let stat = Stat::of(fd.as_fd()).map_err(|errno| match errno {
+            Errno::NOENT => super::unsupported::vanished(place, fd),
+            errno => failed("statx")(errno),
+        })?;
+        let fs = rustix::fs::fstatfs(fd).map_err(failed("fstatfs"))?;
+        Ok((stat, fs.f_type as u64))
+    }
+
+    fn ask_flags(&self) -> Result<u32> {
+        let flags = self.ask("F_GETFL", |fd| rustix::fs::fcntl_getfl(fd))?;
+        Ok(flags.bits())
+    }
+
+    /// What the kernel has written down of it, where it tells.
+    pub fn record(&self) -> Option<&FileRecord> {
+        self.told.as_ref().map(|told| &told.record)
+    }
+
+    /// The name that is known to lead to it.
+    pub fn known_name(&self) -> Option<&[u8]> {
+        let named = self.told.as_ref()?.named.as_ref()?;
+        Some(&named.name)
     }
 
     /// Our duplicate of it.
@@ -156,7 +173,7 @@ impl OpenFile {
             owner: self.owner.clone(),
             owner_thread: self.owner_thread,
             is_path: self.is_path,
-            description: self.description,
+            told: self.told.clone(),
             fd,
         })
     }

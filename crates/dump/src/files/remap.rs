@@ -64,6 +64,9 @@ impl<'s> Remaps<'s> {
 ///
 /// A refusal where there is neither.
 pub fn name(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<Vec<u8>> {
+    if let Some(name) = file.known_name() {
+        return Ok(name.to_vec());
+    }
     let link = file.link()?;
     if !link.starts_with(b"/") {
         return Err(super::unsupported::nameless(file));
@@ -94,7 +97,10 @@ pub fn name(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<Vec<u8
         return Ok(link);
     }
     match stat_path(file, &link, dump) {
-        Ok(stat) if (stat.dev, stat.ino) == (file.stat.dev, file.stat.ino) => Ok(link),
+        Ok(stat) if (stat.dev, stat.ino) == (file.stat.dev, file.stat.ino) => {
+            dump.named.remember(file, &link);
+            Ok(link)
+        }
         Ok(stat) if is_same_device(file, &stat, dump) => Ok(link),
         Ok(_) => Err(file.refuse(
             format!("the file once called {}", quoted(&link)),

@@ -79,7 +79,8 @@ impl FilesDump<'_> {
                 entries.push(entry);
                 continue;
             }
-            let file = OpenFile::of_task(table.task, one.fd, record, (&self.pids, &self.users))?;
+            let told = record.map(|record| self.named.by(record));
+            let file = OpenFile::of_task(table.task, one.fd, told, (&self.pids, &self.users))?;
             entries.push(self.descriptor(&file, *one)?);
         }
         Ok(self.images.table(table.files_id, &entries)?)
@@ -107,7 +108,9 @@ impl FilesDump<'_> {
     /// Writes one descriptor of a task, which is `file`.
     pub(super) fn descriptor(&mut self, file: &OpenFile, one: FdFlags) -> Result<FdinfoEntry> {
         let (fd_type, id) = self.dump(file)?;
-        super::locks::note(file, id, self)?;
+        if file.record().is_none_or(|record| record.locks != 0) {
+            super::locks::note(file, id, self)?;
+        }
         self.held.push(Held {
             at: file.at,
             dev: file.stat.dev,

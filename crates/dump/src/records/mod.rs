@@ -129,6 +129,11 @@ impl Records {
         (threads, task)
     }
 
+    /// Whether the kernel tells of the descriptors of a task.
+    pub fn have_files(&self, pid: Pid) -> bool {
+        self.files.contains_key(&pid)
+    }
+
     /// The descriptors of a task by their numbers; none where the kernel does not tell.
     pub fn files(&self, pid: Pid) -> HashMap<i32, FileRecord> {
         let records = self.files.get(&pid).and_then(|files| files.read().ok());

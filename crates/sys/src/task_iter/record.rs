@@ -69,13 +69,16 @@ pub struct FileRecord {
     pub description: u64,
     /// The descriptor's number.
     pub fd: u32,
-    /// Keeps the size a multiple of eight.
-    pub reserved: u32,
+    /// As F_GETFL gives them (`f_flags`).
+    pub flags: u32,
     /// 0 where nobody was ever told of I/O on it, nor a signal for that chosen (`f_owner`); anything
     /// else before Linux 6.12, where the kernel has no such mark.
     pub owner: u64,
     /// 0 where its inode never had a lock or a lease (`i_flctx`).
     pub locks: u64,
+    /// Stands for its path: descriptors with the same numbers were opened on the same mount and entry
+    /// of a directory (`f_path`).
+    pub path: [u64; 2],
 }
 
 /// What the kernel has written down of all threads of a task together.

@@ -100,6 +100,36 @@ fn duplicates_have_the_same_description_and_others_have_not() {
 }
 
 #[test]
+fn a_record_tells_flags_and_path_and_whether_there_were_locks() {
+    let Some(reader) = loaded::<FileRecord>() else {
+        return;
+    };
+    let own = Pid::new(std::process::id() as i32).unwrap();
+    let files = reader.of(own).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let create = |name: &str| std::fs::File::create(dir.path().join(name)).unwrap();
+    let (one, other) = (create("one"), create("other"));
+    let appending = std::fs::File::options()
+        .append(true)
+        .open(dir.path().join("one"))
+        .unwrap();
+    other.lock().unwrap();
+    let records = files.read().unwrap();
+    let of = |file: &std::fs::File| {
+        let fd = file.as_raw_fd() as u32;
+        *records.iter().find(|record| record.fd == fd).unwrap()
+    };
+    for file in [&one, &other, &appending] {
+        let flags = rustix::fs::fcntl_getfl(file).unwrap();
+        assert_eq!(of(file).flags, flags.bits());
+    }
+    assert_eq!(of(&one).path, of(&appending).path);
+    assert_ne!(of(&one).path, of(&other).path);
+    assert_eq!((of(&one).locks, of(&appending).locks), (0, 0));
+    assert_ne!(of(&other).locks, 0);
+}
+
+#[test]
 fn a_file_that_nobody_owns_is_told_from_one_that_has_an_owner() {
     let Some(files) = of_this::<FileRecord>() else {
         return;

@@ -29,10 +29,19 @@ pub fn program(btf: &Btf) -> Option<Vec<u64>> {
         instruction(STORE_64, R10, R2, owner_at, 0),
         instruction(STORE_64, R10, R7, description, 0),
         instruction(LOAD_32, R1, R6, FD, 0),
-        // The upper half is zero, and with it what is reserved.
+        // The upper half is zero, where the flags go then.
         instruction(STORE_64, R10, R1, fd, 0),
     ]);
-    piece.follow(R7, btf.field("file", "f_inode")?);
+    let file = |field| btf.field("file", field);
+    let own = [
+        ("f_flags", offset_of!(FileRecord, flags), 4),
+        ("f_path", offset_of!(FileRecord, path), 16),
+    ];
+    for (field, to, len) in own {
+        let from = file(field)?;
+        piece.copy(R7, &Field { from, to, len });
+    }
+    piece.follow(R7, file("f_inode")?);
     let from = btf.field("inode", "i_flctx")?;
     let (to, len) = (offset_of!(FileRecord, locks), 8);
     piece.copy(R8, &Field { from, to, len });
