@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, FileType};
 use super::Stat;
 use super::{FilesDump, Images, OpenFile, ghost, link_remap};
 use crate::Result;
+use crate::mnt::Mount;
 
 // include/uapi/linux/magic.h
 const PROC: u64 = 0x9fa0;
@@ -89,6 +90,17 @@ pub fn name(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<Vec<u8
     }
     if file.stat.nlink == 0 {
         let name = strip_deleted(&link).to_vec();
+        let mount = dump.namespaces.mount(file.stat.mnt_id);
+        if mount.is_some_and(|(_, mount)| is_root_without_name(&name, mount)) {
+            return Err(file.refuse(
+                format!(
+                    "the root of the mount on {}, which has lost its name",
+                    quoted(&name)
+                ),
+                "the restore would have to remove what is mounted there",
+                "close it, or unmount it",
+            ));
+        }
         ghost::dump(file, &name, id, dump)?;
         return Ok(name);
     }
@@ -214,6 +226,11 @@ fn whose_entry(pid: i32, dump: &FilesDump<'_>) -> (bool, bool) {
     (Path::new(&format!("/proc/{pid}/")).exists(), in_tree)
 }
 
+/// Whether a file with this name, of a mount, is its root, which has lost its own name.
+fn is_root_without_name(name: &[u8], mount: &Mount) -> bool {
+    mount.root_deleted && name == mount.point
+}
+
 /// The link without the " (deleted)" that the kernel puts behind it, once: a file may be called so.
 fn strip_deleted(link: &[u8]) -> &[u8] {
     link.strip_suffix(DELETED).unwrap_or(link)
@@ -240,6 +257,19 @@ mod tests {
         assert_eq!(strip_deleted(b"/a (deleted)"), b"/a");
         assert_eq!(strip_deleted(b"/a (deleted) (deleted)"), b"/a (deleted)");
         assert_eq!(strip_deleted(b"/a"), b"/a");
+    }
+
+    #[test]
+    fn a_root_without_a_name_is_told() {
+        let mount = |root: &[u8], root_deleted| Mount {
+            root: root.to_vec(),
+            root_deleted,
+            point: b"/b".to_vec(),
+            ..Mount::default()
+        };
+        assert!(is_root_without_name(b"/b", &mount(b"/a", true)));
+        assert!(!is_root_without_name(b"/b/c", &mount(b"/a", true)));
+        assert!(!is_root_without_name(b"/b", &mount(b"/a", false)));
     }
 
     #[test]
