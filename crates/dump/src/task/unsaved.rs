@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
 
 use commensal_abi::TaskInfo;
 use commensal_seized::later;
@@ -10,7 +11,8 @@ use commensal_sys::{Pid, Tid, sched};
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use super::misc;
-use crate::{Place, Refusal, Result};
+use crate::tree::namespaces::own_pid;
+use crate::{Place, Refusal, Result, proc};
 
 /// What a thread may be woken up late that has not asked for another precision
 /// (prctl(2), PR_SET_TIMERSLACK), in nanoseconds. Real-time threads have none.
@@ -40,12 +42,41 @@ pub fn warn(pid: Pid, tid: Tid) -> Result<()> {
         );
     }
     if tid == pid.leader() {
-        let personality = misc::personality(pid)?;
-        if personality != 0 {
-            tracing::warn!("the personality {personality:#x} of task {pid} is not restored");
-        }
+        warn_of_task(pid)?;
     }
     Ok(())
+}
+
+/// The same of a task as a whole.
+fn warn_of_task(pid: Pid) -> Result<()> {
+    let personality = misc::personality(pid)?;
+    if personality != 0 {
+        tracing::warn!("the personality {personality:#x} of task {pid} is not restored");
+    }
+    if merges_memory(pid) {
+        tracing::warn!("that memory of task {pid} is merged (PR_SET_MEMORY_MERGE) is not restored");
+    }
+    static OURS: OnceLock<Vec<String>> = OnceLock::new();
+    let ours = OURS.get_or_init(|| speculation(own_pid()));
+    for line in speculation(pid).iter().filter(|line| !ours.contains(line)) {
+        tracing::warn!("the speculation control of task {pid} ({line}) is not restored");
+    }
+    Ok(())
+}
+
+/// Whether all memory of a task may be merged with that of others (prctl(2), PR_SET_MEMORY_MERGE;
+/// told since Linux 6.6).
+fn merges_memory(pid: Pid) -> bool {
+    let text = fs::read_to_string(proc::path(pid, "ksm_stat")).unwrap_or_default();
+    text.lines().any(|line| line == "ksm_merge_any: yes")
+}
+
+/// What the status of a task's leader says of speculation (prctl(2), PR_SET_SPECULATION_CTRL).
+fn speculation(pid: Pid) -> Vec<String> {
+    let text = fs::read(proc::path(pid, "status")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines = text.lines().filter(|line| line.starts_with("Speculation"));
+    lines.map(|line| line.replace('\t', " ")).collect()
 }
 
 /// Refuses what only the task `pid` itself tells and the images have no place for; warns of it
@@ -105,5 +136,32 @@ mod tests {
         assert_eq!(affinity(Some(own)), affinity(None));
         assert!(affinity(None).unwrap().count() > 0);
         assert!(timer_slack(own).is_some());
+    }
+
+    #[test]
+    fn what_prctl_sets_is_seen() {
+        // Memory that is merged, and speculation that is not done any more (force-disabled).
+        let program = "import ctypes, os; libc = ctypes.CDLL(None); \
+                       print(libc.prctl(67, 1, 0, 0, 0), libc.prctl(53, 0, 8, 0, 0), flush=True); \
+                       os.read(0, 1)";
+        let mut child = std::process::Command::new("python3")
+            .args(["-c", program])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        let stdout = child.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut said).unwrap();
+        let pid = Pid::new(child.id() as i32).unwrap();
+        let (merges, speculates) = (merges_memory(pid), speculation(pid));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        let has: Vec<&str> = said.split_whitespace().collect();
+        // Not every kernel merges, and not every processor speculates.
+        assert_eq!(merges, has[0] == "0");
+        let forced = |lines: &[String]| lines.iter().any(|line| line.contains("force mitigated"));
+        let ours = speculation(own_pid());
+        assert_eq!(forced(&speculates), forced(&ours) || has[1] == "0");
     }
 }
