@@ -28,6 +28,7 @@ use crate::task::xsave::Layout;
 use crate::task::{leader, security};
 use crate::tree::ids::Ids;
 use crate::tree::image::Node;
+use crate::tree::namespaces::tree_id;
 use crate::tree::{Body, Frozen, Member};
 use crate::userns::{self, Users};
 use crate::{Error, Options, Result, Summary};
@@ -180,19 +181,25 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         let root = frozen.members[0].pid;
         let root_ids = self.ids.get(&root).ok_or(Error::Gone { pid: root })?;
         self.root_ids = root_ids.clone();
-        self.segments = Segments::list(root)?;
+        let are_own = |kind, id| id == Some(tree_id(kind));
+        if are_own("ipc", self.root_ids.ipc_ns_id) {
+            self.segments = Some(Segments::list(root)?);
+        }
         let segments = self.segments.iter().flat_map(Segments::ids);
         self.files.reserve_shared_memory(segments);
         let pids = frozen.members.iter().map(|member| member.pid);
-        self.users.look_again(root)?;
+        let own_users = are_own("user", self.root_ids.user_ns_id);
+        self.users.look_again(root, own_users)?;
         let refusals = userns::check(root, &self.users)?;
         if !refusals.is_empty() {
             return Err(refusals.into());
         }
         let users = self.users.clone();
         self.files.begin(pids.collect(), self.pids.clone(), users);
+        let namespaces = self.objects.of_namespaces();
+        let namespaces = namespaces.ok_or(Error::Gone { pid: root })?;
         self.files
-            .read_namespaces(&self.objects.one_for_each_namespace())
+            .read_namespaces(&self.objects.one_for_each_namespace(), &namespaces)
     }
 
     /// What the tree calls users and groups, once it has begun.

@@ -7,15 +7,12 @@ use commensal_sys::Pid;
 use crate::Result;
 use crate::tree::namespaces::{self, tree_id};
 
-/// Writes the names that the tree of `root` sees, where they are not ours.
+/// Writes the names that the tree of `root` sees, which is in another UTS namespace than we are.
 ///
 /// # Errors
 ///
 /// Where the namespace cannot be entered, or the image not be written.
 pub fn write<S: ImageSink>(set: &ImageSet<S>, root: Pid) -> Result<()> {
-    if !namespaces::has_own(root, "uts")? {
-        return Ok(());
-    }
     let names = namespaces::inside(root, "uts", || Ok(rustix::system::uname()))?;
     let entry = UtsnsEntry {
         nodename: names.nodename().to_bytes().to_vec(),

@@ -8,6 +8,7 @@ use crate::cgroup::Cgroups;
 use crate::files::{Links, TunDevices, UnreadData};
 use crate::net::Connections;
 use crate::tree::image;
+use crate::tree::namespaces::tree_id;
 use crate::{Result, Summary, mnt, uts};
 
 /// What is known of the whole tree when every task has been collected.
@@ -56,7 +57,9 @@ impl<'s, S: ImageSink> Collector<'s, '_, S> {
         if let Some(segments) = self.segments {
             segments.dump((root, &self.users), self.set, &mut files.memory_files)?;
         }
-        uts::write(self.set, root)?;
+        if self.root_ids.uts_ns_id == Some(tree_id("uts")) {
+            uts::write(self.set, root)?;
+        }
         self.users.write(self.set)?;
         let shared = self.pages.shared(&files.memory_files)?;
         self.figures.shared_pages_scanned = shared.scanned;

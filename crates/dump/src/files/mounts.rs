@@ -7,16 +7,17 @@ use crate::Result;
 use crate::mnt::Namespaces;
 use crate::net::namespace::Networks;
 use crate::pidns::Pids;
+use crate::tree::namespaces::IdsOfTree;
 
 impl FilesDump<'_> {
     /// Reads anew which network namespaces the tree lives in, and the mounts of mount namespaces of
-    /// its own: its `live` tasks stand still, the root first.
+    /// its own: its `live` tasks stand still, the root first, and their namespaces have these `ids`.
     ///
     /// # Errors
     ///
     /// When /proc cannot be read.
-    pub fn read_namespaces(&mut self, live: &[Pid]) -> Result<()> {
-        self.sockets.begin(Networks::of(live)?);
+    pub fn read_namespaces(&mut self, live: &[Pid], ids: &IdsOfTree) -> Result<()> {
+        self.sockets.begin(Networks::of_tree(live, ids)?);
         if self.namespaces.are_own() {
             self.namespaces = Namespaces::of(live, &self.pids, &self.options.mounts)?;
         }

@@ -29,16 +29,13 @@ use table::{Row, rows};
 pub struct Segments(Vec<Row>);
 
 impl Segments {
-    /// Lists the segments; `None` where the tree is in our own namespace.
+    /// Lists the segments of a tree that is in another IPC namespace than we are.
     ///
     /// # Errors
     ///
     /// Where the namespace cannot be entered.
-    pub fn list(root: Pid) -> Result<Option<Self>> {
-        if !namespaces::has_own(root, "ipc")? {
-            return Ok(None);
-        }
-        namespaces::inside(root, "ipc", || rows("shm")).map(|rows| Some(Self(rows)))
+    pub fn list(root: Pid) -> Result<Self> {
+        namespaces::inside(root, "ipc", || rows("shm")).map(Self)
     }
 
     /// Their ids, by which the images call their contents, too.

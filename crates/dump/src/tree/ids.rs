@@ -10,7 +10,7 @@ use commensal_sys::Pid;
 use commensal_sys::kcmp::Resource;
 use commensal_sys::task_iter::Objects;
 
-use super::namespaces::{Namespaces, own_pid};
+use super::namespaces::{IdsOfTree, Namespaces, own_pid};
 use crate::{Place, Refusal, Result};
 use register::Register;
 
@@ -63,6 +63,12 @@ impl Ids {
     /// For each set of namespaces that tasks live in one that does, the root of the tree first.
     pub fn one_for_each_namespace(&self) -> Vec<Pid> {
         self.lived_in.iter().map(|(pid, _)| *pid).collect()
+    }
+
+    /// The ids of namespaces of the tree, once its root has been met.
+    pub fn of_namespaces(&self) -> Option<IdsOfTree> {
+        let between = |root| IdsOfTree::between(self.namespaces, root);
+        self.of_tree.map(between)
     }
 
     /// The ids of the dumping task, for the inventory.

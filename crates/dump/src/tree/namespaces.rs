@@ -120,13 +120,18 @@ fn place_of(kind: &str) -> Option<usize> {
 }
 
 /// The ids of the namespaces of a tree.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct IdsOfTree {
     own: Namespaces,
     root: Namespaces,
 }
 
 impl IdsOfTree {
+    /// Of the tree whose root lives in `root`, with ours.
+    pub const fn between(own: Namespaces, root: Namespaces) -> Self {
+        Self { own, root }
+    }
+
     /// Of the tree of `root`.
     ///
     /// # Errors

@@ -146,14 +146,15 @@ impl Users {
     }
 
     /// Reads them anew where they may have changed since the tree of `root` was looked at: it may be
-    /// in another namespace now, and maps are written once (user_namespaces(7)).
+    /// in another namespace now, `are_own` if that is not ours, and maps are written once
+    /// (user_namespaces(7)).
     ///
     /// # Errors
     ///
     /// As [`Users::of`].
-    pub fn look_again(&mut self, root: Pid) -> Result<()> {
+    pub fn look_again(&mut self, root: Pid, are_own: bool) -> Result<()> {
         let same = match &self.0 {
-            None => !has_own(root, "user")?,
+            None => !are_own,
             Some(maps) => !maps.are_empty() && maps.namespace == inode_of(root, "user")?,
         };
         if !same {

@@ -29,7 +29,16 @@ impl Networks {
     /// Where the root is gone.
     pub fn of(live: &[Pid]) -> Result<Self> {
         let root = live.first().copied().unwrap_or_else(own_pid);
-        let ids = IdsOfTree::of(root)?;
+        Self::of_tree(live, &IdsOfTree::of(root)?)
+    }
+
+    /// The same where the ids of namespaces are known.
+    ///
+    /// # Errors
+    ///
+    /// As [`Networks::of`].
+    pub fn of_tree(live: &[Pid], ids: &IdsOfTree) -> Result<Self> {
+        let root = live.first().copied().unwrap_or_else(own_pid);
         let mut all: Vec<Network> = Vec::new();
         for &task in live {
             let found = inode_of(task, "net").and_then(|inode| {
