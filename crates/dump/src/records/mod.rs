@@ -23,17 +23,19 @@ pub use changes::MappingChanges;
 pub use task::Task;
 pub use threads::{Known, Threads};
 
-/// How many threads a task must have: to get ready takes some milliseconds, though before the
+/// How many threads a task must have: to get ready takes seven milliseconds, though before the
 /// freeze, and to ask a thread some hundred microseconds.
-const MANY_THREADS: usize = 32;
+const MANY_THREADS: usize = 12;
 
-/// How many descriptors a task must have: telling each from those of the same file takes some
+/// How many descriptors a task must have: telling each from those of the same file takes some ten
 /// microseconds.
-const MANY_DESCRIPTORS: usize = 256;
+const MANY_DESCRIPTORS: usize = 128;
 
-/// How many tasks a tree must have, and how many bytes of memory a task, for the flags of mappings to
-/// be worth it: reading them takes some hundred microseconds a task, and 14 ms for 1 GiB.
-const MANY_TASKS: usize = 16;
+/// How many tasks a tree must have: to ask one takes more than half a millisecond.
+const MANY_TASKS: usize = 6;
+
+/// How many bytes of memory a task must have for the flags of its mappings to be worth it: reading them
+/// takes 14 ms for 1 GiB.
 const MUCH_MEMORY: u64 = 64 << 20;
 
 /// What can be read of the tasks of a tree.

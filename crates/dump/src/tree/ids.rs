@@ -216,7 +216,7 @@ os.wait(); os.wait()";
         let children = lines.map(|line| line.unwrap().parse().unwrap());
         let ours = [parent.id() as i32].into_iter().chain(children);
         let tasks: Vec<Pid> = ours.map(|pid| Pid::new(pid).unwrap()).collect();
-        let many = tasks.repeat(16);
+        let many = tasks.repeat(6);
         let (mut records, _) = crate::records::Records::prepare(&many);
         records.read();
         let told = records.objects(&tasks);

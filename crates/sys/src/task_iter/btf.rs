@@ -1,7 +1,9 @@
 //! Where the fields of the kernel's structures are: its BTF
 //! (Documentation/bpf/btf.rst), as much of it as that takes.
 
+use core::cell::RefCell;
 use core::ops::Range;
+use std::collections::HashMap;
 
 /// A header of 24 bytes, then types and strings.
 const MAGIC: u16 = 0xEB9F;
@@ -32,6 +34,8 @@ pub struct Btf {
     strings: Range<usize>,
     /// Where each type begins in `types`; ids count from 1.
     places: Vec<u32>,
+    /// The types that were looked for by kind and name: each search goes through all there are.
+    found: RefCell<HashMap<(u32, String), Option<(u32, usize)>>>,
 }
 
 /// A type's first twelve bytes.
@@ -84,6 +88,7 @@ impl Btf {
             strings,
             bytes,
             places: Vec::new(),
+            found: RefCell::default(),
         };
         let mut at = 0;
         while at < btf.types.len() {
@@ -168,6 +173,12 @@ impl Btf {
     }
 
     fn named(&self, kind: u32, name: &str) -> Option<(u32, usize)> {
+        let mut found = self.found.borrow_mut();
+        let known = found.entry((kind, name.to_owned()));
+        *known.or_insert_with(|| self.search(kind, name))
+    }
+
+    fn search(&self, kind: u32, name: &str) -> Option<(u32, usize)> {
         let mut types = self.places.iter().zip(1..);
         types.find_map(|(&at, id)| {
             let found = self.at(at as usize)?;
