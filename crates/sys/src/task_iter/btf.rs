@@ -35,8 +35,11 @@ pub struct Btf {
     /// Where each type begins in `types`; ids count from 1.
     places: Vec<u32>,
     /// The types that were looked for by kind and name: each search goes through all there are.
-    found: RefCell<HashMap<(u32, String), Option<(u32, usize)>>>,
+    found: RefCell<Found>,
 }
+
+/// The id of a type and where it begins, by its kind and name.
+type Found = HashMap<(u32, String), Option<(u32, usize)>>;
 
 /// A type's first twelve bytes.
 #[derive(Clone, Copy)]
