@@ -163,6 +163,14 @@ def thread_owner():
                         (owner, 0))
 
 
+def thread_entry():
+    """The file of a thread in /proc."""
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+    tid = next(tid for tid in os.listdir("/proc/self/task") if int(tid) != os.getpid())
+    status = open("/proc/self/task/%s/status" % tid)
+    return lambda: same(os.pread(status.fileno(), 5, 0), b"Name:")
+
+
 def deleted_socket():
     """The file of a socket that has lost its name."""
     server = socket.socket(socket.AF_UNIX)
@@ -215,5 +223,6 @@ go(chosen({
     "lost-number": lost_number,
     "thread-owner": thread_owner,
     "deleted-socket": deleted_socket,
+    "thread-entry": thread_entry,
     "leader-owner": leader_owner,
 }))

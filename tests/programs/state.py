@@ -19,6 +19,7 @@ RESTORED = sys.argv[2:] == ["restored"]
 
 # System calls of x86-64 that Python does not have.
 RT_SIGACTION, CLONE, SETRESUID, PRCTL, SIGALTSTACK = 13, 56, 117, 157, 131
+CAPGET = 125
 PERSONALITY, TIMER_CREATE, TIMER_SETTIME, TIMER_GETTIME = 135, 222, 223, 224
 RT_SIGTIMEDWAIT, RT_SIGQUEUEINFO, GET_ROBUST_LIST = 128, 129, 274
 RT_TGSIGQUEUEINFO, KCMP, SECCOMP, MEMBARRIER = 297, 312, 317, 324
@@ -61,11 +62,26 @@ def action(number):
     return list(buffer)
 
 
+def asked_of_itself():
+    """Most of a thread's status, without its file: no restore could open that, as it is of a thread."""
+    name, header = ctypes.create_string_buffer(16), (ctypes.c_uint * 2)(0x20080522, 0)
+    capabilities = (ctypes.c_uint * 6)()
+    call(PRCTL, 16, name, 0, 0, 0)
+    call(CAPGET, ctypes.byref(header), ctypes.byref(capabilities))
+    return [
+        os.getresuid(), os.getresgid(), os.getgroups(), name.value, list(capabilities),
+        [call(PRCTL, 23, n, 0, 0, 0) for n in range(41)],
+        [call(PRCTL, 47, 1, n, 0, 0) for n in range(41)],
+        call(PRCTL, 39, 0, 0, 0, 0), call(PRCTL, 21, 0, 0, 0, 0),
+        signal.pthread_sigmask(signal.SIG_BLOCK, []), signal.sigpending(),
+    ]
+
+
 def seen_by_thread():
     """What a thread can see of itself."""
     tid = threading.get_native_id()
     return [
-        ("status", status(tid)),
+        ("status", status(tid) if tid == os.getpid() else asked_of_itself()),
         ("scheduler", os.sched_getscheduler(0), os.sched_getparam(0).sched_priority),
         ("nice", os.getpriority(os.PRIO_PROCESS, 0)),
         ("altstack", altstack()),

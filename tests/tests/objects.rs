@@ -87,6 +87,7 @@ fn what_a_restore_would_lose_is_refused_by_name() {
             "deleted-socket",
             "an O_PATH descriptor of the deleted socket",
         ),
+        ("thread-entry", "/status\", of a thread"),
         ("link", "a watch on the symbolic link"),
         ("exclusive", "a terminal in exclusive mode (TIOCEXCL)"),
         ("alarm", "a timerfd of clock 9"),

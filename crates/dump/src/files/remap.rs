@@ -163,6 +163,12 @@ fn is_same_device(file: &OpenFile, stat: &Stat, dump: &FilesDump<'_>) -> bool {
     dump.options.evasive_devices && device && stat.rdev == file.stat.rdev
 }
 
+/// The id of a task or thread that a directory in /proc is named after.
+fn id_in_name(part: &[u8]) -> Option<i32> {
+    let id = std::str::from_utf8(part).ok()?.parse().ok()?;
+    (id > 0).then_some(id)
+}
+
 /// An entry of /proc. One of a task that is gone is opened, at the restore, while a helper has
 /// that pid.
 fn proc_entry(
@@ -180,16 +186,21 @@ fn proc_entry(
     };
     let name = strip_deleted(&link).to_vec();
     let inside = name.strip_prefix(point.as_slice()).unwrap_or(b"");
-    let first = inside
+    let mut parts = inside
         .split(|byte| *byte == b'/')
-        .find(|part| !part.is_empty());
-    let pid = first
-        .and_then(|part| std::str::from_utf8(part).ok())
-        .and_then(|part| part.parse::<i32>().ok())
-        .filter(|pid| *pid > 0);
-    let Some(pid) = pid else {
+        .filter(|part| !part.is_empty());
+    let Some(pid) = parts.next().and_then(id_in_name) else {
         return Ok(link);
     };
+    let thread = parts.next().filter(|part| *part == b"task");
+    let thread = thread.and_then(|_| id_in_name(parts.next()?));
+    if thread.is_some_and(|tid| tid != pid) {
+        return Err(file.refuse(
+            format!("{}, of a thread", quoted(&name)),
+            "the restore opens files before it makes threads",
+            "close it before the dump; if the program has it open for a moment only, try again",
+        ));
+    }
     let deleted = name.len() != link.len();
     if dump.pids.are_own() && !dump.namespaces.are_own() {
         return Err(file.refuse(
