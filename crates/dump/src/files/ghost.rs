@@ -107,7 +107,7 @@ fn write(file: &OpenFile, ghost: u32, dump: &mut FilesDump<'_>) -> Result<()> {
     let mut image = dump.images.entries(Image::GhostFile(ghost))?;
     image.entry(&entry)?;
     if regular {
-        let contents = match dump.locks.lease_on(stat.ino)? {
+        let contents = match dump.locks.lease_on(file)? {
             true => Contents::behind_lease(file)?,
             false => Contents::open(file)?,
         };

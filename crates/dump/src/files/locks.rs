@@ -77,13 +77,13 @@ impl<'s> Locks<'s> {
         Ok(self.image.finish()?)
     }
 
-    /// Whether some task holds a lease on the inode, which opening the file would break.
+    /// Whether some task holds a lease on a file, which opening it would break.
     ///
     /// # Errors
     ///
     /// When `/proc/locks` cannot be read.
-    pub fn lease_on(&mut self, ino: u64) -> Result<bool> {
-        Ok(self.locked()?.leases.contains(&ino))
+    pub fn lease_on(&mut self, file: &OpenFile) -> Result<bool> {
+        Ok(file.may_have_locks() && self.locked()?.leases.contains(&file.stat.ino))
     }
 
     fn locked(&mut self) -> Result<&Locked> {

@@ -82,7 +82,7 @@ fn build_id(file: &OpenFile, dump: &mut FilesDump<'_>) -> Result<Vec<u32>> {
         return Ok(known.clone());
     }
     // Opening the file would break the lease.
-    match dump.locks.lease_on(file.stat.ino)? {
+    match dump.locks.lease_on(file)? {
         true => Ok(Vec::new()),
         false => Ok(build_id::of(file).unwrap_or_default()),
     }

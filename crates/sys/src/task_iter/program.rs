@@ -1,11 +1,23 @@
 //! The programs that the kernel runs for each thread or descriptor, as instructions
 //! (Documentation/bpf/standardization/instruction-set.rst).
 
+/// The place of a field in a record, and its size.
+macro_rules! place {
+    ($record:ty, $field:ident) => {
+        (
+            core::mem::offset_of!($record, $field),
+            super::size_of_field(|record: &$record| &record.$field),
+        )
+    };
+}
+
 pub mod files;
 mod objects;
 mod plain;
 pub mod task;
 pub mod threads;
+
+use super::btf::Btf;
 
 /// Only a program under a licence that goes with the kernel's may write its
 /// output. These two, and no other part of ours, are under either.
@@ -78,6 +90,26 @@ impl Piece {
         self.read(register, field.from, to, field.len);
     }
 
+    /// Copies a field of the task in r7 to a place.
+    fn of_task(&mut self, btf: &Btf, field: &str, (to, len): (usize, usize)) -> Option<()> {
+        let from = btf.field("task_struct", field)?;
+        self.copy(R7, &Field { from, to, len });
+        Some(())
+    }
+
+    /// Copies a field of the structure that a pointer of the task in r7 leads to.
+    fn behind_task(
+        &mut self,
+        btf: &Btf,
+        (pointer, structure, field): (&str, &str, &str),
+        (to, len): (usize, usize),
+    ) -> Option<()> {
+        self.follow(R7, btf.field("task_struct", pointer)?);
+        let from = btf.field(structure, field)?;
+        self.copy(R8, &Field { from, to, len });
+        Some(())
+    }
+
     /// Puts where a pointer leads to, which is in the structure that a register points to, into r8. What is
     /// copied from a null pointer is zeros.
     fn follow(&mut self, register: u8, pointer: i16) {
@@ -135,6 +167,10 @@ fn visit(object: i16, pieces: Vec<Piece>) -> Vec<u64> {
         instruction(EXIT, 0, 0, 0, 0),
     ];
     [&start[..], &pieces, &exit].concat()
+}
+
+fn size_of_field<R, F>(_: fn(&R) -> &F) -> usize {
+    size_of::<F>()
 }
 
 /// `struct bpf_insn`: code, destination and source, offset, constant.

@@ -2,46 +2,30 @@
 
 use core::mem::offset_of;
 
-use super::{Field, Piece, R7, R8, STORE_32};
+use super::{Piece, STORE_32};
 use crate::task_iter::Objects;
 use crate::task_iter::btf::Btf;
 
-/// The place of a field in the piece, and its size.
-macro_rules! object {
-    ($field:ident) => {
-        (
-            offset_of!(Objects, $field),
-            size_of_val(&Objects::default().$field),
-        )
-    };
-}
-
 /// Copies what the task in r7 can share.
 pub(super) fn piece(btf: &Btf) -> Option<Piece> {
-    let task = |field| btf.field("task_struct", field);
     let mut piece = Piece::new(size_of::<Objects>());
-    let own = [
-        ("mm", object!(memory)),
-        ("files", object!(files)),
-        ("fs", object!(filesystem)),
-        ("sighand", object!(actions)),
-        ("nsproxy", object!(namespaces)),
-    ];
-    for (field, (to, len)) in own {
-        let from = task(field)?;
-        piece.copy(R7, &Field { from, to, len });
+    for (field, to) in [
+        ("mm", place!(Objects, memory)),
+        ("files", place!(Objects, files)),
+        ("fs", place!(Objects, filesystem)),
+        ("sighand", place!(Objects, actions)),
+        ("nsproxy", place!(Objects, namespaces)),
+    ] {
+        piece.of_task(btf, field, to)?;
     }
-    let behind = [
-        ("cred", "cred", "user_ns", object!(users)),
-        ("mm", "mm_struct", "exe_file", object!(program)),
-        ("fs", "fs_struct", "pwd", object!(directory)),
-        ("fs", "fs_struct", "root", object!(root)),
-        ("thread_pid", "pid", "level", object!(pid_level)),
-    ];
-    for (pointer, structure, field, (to, len)) in behind {
-        piece.follow(R7, task(pointer)?);
-        let from = btf.field(structure, field)?;
-        piece.copy(R8, &Field { from, to, len });
+    for (field, to) in [
+        (("cred", "cred", "user_ns"), place!(Objects, users)),
+        (("mm", "mm_struct", "exe_file"), place!(Objects, program)),
+        (("fs", "fs_struct", "pwd"), place!(Objects, directory)),
+        (("fs", "fs_struct", "root"), place!(Objects, root)),
+        (("thread_pid", "pid", "level"), place!(Objects, pid_level)),
+    ] {
+        piece.behind_task(btf, field, to)?;
     }
     piece.constant(STORE_32, offset_of!(Objects, reserved), 0);
     Some(piece)

@@ -12,16 +12,6 @@ use crate::task_iter::{Shared, TaskRecord};
 /// How much of an array is copied at a time, in bytes.
 const CHUNK: usize = 256;
 
-/// The place of a field in its piece, and its size.
-macro_rules! shared {
-    ($field:ident) => {
-        (
-            offset_of!(Shared, $field),
-            size_of_val(&Shared::default().$field),
-        )
-    };
-}
-
 /// Copies a task, by its leader.
 pub fn program(btf: &Btf) -> Option<Vec<u64>> {
     let mut pieces = vec![
@@ -74,13 +64,21 @@ fn shared(btf: &Btf) -> Option<Piece> {
     };
     piece.follow(R7, task("mm")?);
     let mm = |field| btf.field("mm_struct", field);
-    add(&mut piece, mm("brk"), shared!(brk))?;
-    add(&mut piece, mm("flags"), shared!(mm_flags))?;
-    add(&mut piece, mm("membarrier_state"), shared!(membarrier))?;
+    add(&mut piece, mm("brk"), place!(Shared, brk))?;
+    add(&mut piece, mm("flags"), place!(Shared, mm_flags))?;
+    add(
+        &mut piece,
+        mm("membarrier_state"),
+        place!(Shared, membarrier),
+    )?;
     piece.follow(R7, task("signal")?);
     let signal = |field| btf.field("signal_struct", field);
-    add(&mut piece, signal("it_real_incr"), shared!(real_interval))?;
-    add(&mut piece, signal("it"), shared!(cpu_timers))?;
+    add(
+        &mut piece,
+        signal("it_real_incr"),
+        place!(Shared, real_interval),
+    )?;
+    add(&mut piece, signal("it"), place!(Shared, cpu_timers))?;
     let state = signal("real_timer")? + btf.field("hrtimer", "state")?;
     piece.constant(STORE_32, offset_of!(Shared, real_timer), 0);
     add(&mut piece, Some(state), (offset_of!(Shared, real_timer), 1))?;
@@ -88,10 +86,10 @@ fn shared(btf: &Btf) -> Option<Piece> {
     piece.follow(R7, task("files")?);
     piece.follow(R8, btf.field("files_struct", "fdt")?);
     let table = |field| btf.field("fdtable", field);
-    add(&mut piece, table("max_fds"), shared!(max_fds))?;
+    add(&mut piece, table("max_fds"), place!(Shared, max_fds))?;
     for (bits, place) in [
-        ("open_fds", shared!(open)),
-        ("close_on_exec", shared!(close_on_exec)),
+        ("open_fds", place!(Shared, open)),
+        ("close_on_exec", place!(Shared, close_on_exec)),
     ] {
         piece.follow(R7, task("files")?);
         piece.follow(R8, btf.field("files_struct", "fdt")?);

@@ -8,16 +8,6 @@ use super::{
 use crate::task_iter::ThreadRecord;
 use crate::task_iter::btf::Btf;
 
-/// The place of a field in the record, and its size.
-macro_rules! record {
-    ($field:ident) => {
-        (
-            offset_of!(ThreadRecord, $field),
-            size_of_val(&ThreadRecord::default().$field),
-        )
-    };
-}
-
 /// Copies a thread.
 pub fn program(btf: &Btf) -> Option<Vec<u64>> {
     Some(visit(TASK, vec![piece(btf)?]))
@@ -28,24 +18,30 @@ pub(super) fn piece(btf: &Btf) -> Option<Piece> {
     let task = |field| btf.field("task_struct", field);
     let inside = |outer, structure, field| Some(task(outer)? + btf.field(structure, field)?);
     let fields = [
-        (task("sas_ss_sp"), record!(altstack_sp)),
-        (task("sas_ss_size"), record!(altstack_size)),
-        (task("sas_ss_flags"), record!(altstack_flags)),
-        (task("clear_child_tid"), record!(tid_address)),
-        (task("cgroups"), record!(groups)),
+        (task("sas_ss_sp"), place!(ThreadRecord, altstack_sp)),
+        (task("sas_ss_size"), place!(ThreadRecord, altstack_size)),
+        (task("sas_ss_flags"), place!(ThreadRecord, altstack_flags)),
+        (task("clear_child_tid"), place!(ThreadRecord, tid_address)),
+        (task("cgroups"), place!(ThreadRecord, groups)),
         // `next`, the first of the two pointers of a `list_head`.
-        (task("children"), record!(first_child)),
-        (task("cred"), record!(credentials)),
-        (task("atomic_flags"), record!(flags)),
-        (inside("pending", "sigpending", "signal"), record!(pending)),
+        (task("children"), place!(ThreadRecord, first_child)),
+        (task("cred"), place!(ThreadRecord, credentials)),
+        (task("atomic_flags"), place!(ThreadRecord, flags)),
+        (
+            inside("pending", "sigpending", "signal"),
+            place!(ThreadRecord, pending),
+        ),
         (
             inside("thread", "thread_struct", "tls_array"),
-            record!(areas),
+            place!(ThreadRecord, areas),
         ),
-        (task("comm"), record!(comm)),
-        (task("pid"), record!(tid)),
-        (task("pdeath_signal"), record!(pdeath_sig)),
-        (inside("seccomp", "seccomp", "mode"), record!(seccomp)),
+        (task("comm"), place!(ThreadRecord, comm)),
+        (task("pid"), place!(ThreadRecord, tid)),
+        (task("pdeath_signal"), place!(ThreadRecord, pdeath_sig)),
+        (
+            inside("seccomp", "seccomp", "mode"),
+            place!(ThreadRecord, seccomp),
+        ),
     ];
     let mut piece = Piece::new(size_of::<ThreadRecord>());
     for (from, (to, len)) in fields {
@@ -60,7 +56,7 @@ pub(super) fn piece(btf: &Btf) -> Option<Piece> {
         instruction(STORE_64, R10, R1, children, 0),
     ]);
     piece.follow(R7, task("cred")?);
-    let (to, len) = record!(securebits);
+    let (to, len) = place!(ThreadRecord, securebits);
     let from = btf.field("cred", "securebits")?;
     piece.copy(R8, &Field { from, to, len });
     piece.constant(STORE_32, offset_of!(ThreadRecord, reserved), 0);
