@@ -1,39 +1,16 @@
 //! What each command asks the kernel. The answers go straight to the exchange
 //! area; each function gives 0 or the first negated errno.
 
-use commensal_abi::{
-    Area, DESCRIPTORS, MAX_POSIX_TIMERS, NSIG, PosixTimer, RLIM_NLIMITS, Statuses,
-};
+use commensal_abi::questions::{self, Answer, Question};
+use commensal_abi::{Area, DESCRIPTORS, MAX_POSIX_TIMERS, PosixTimer, Statuses};
 
 use crate::syscall::syscall;
 
-const BRK: u64 = 12;
-const RT_SIGACTION: u64 = 13;
-const GETITIMER: u64 = 36;
 const FCNTL: u64 = 72;
-const SIGALTSTACK: u64 = 131;
-const PRCTL: u64 = 157;
-const GETTID: u64 = 186;
-const TIMER_GETTIME: u64 = 224;
-const TIMER_GETOVERRUN: u64 = 225;
-const PRLIMIT64: u64 = 302;
-const MEMBARRIER: u64 = 324;
-
-const PR_GET_PDEATHSIG: u64 = 2;
-const PR_GET_DUMPABLE: u64 = 3;
-const PR_GET_SECUREBITS: u64 = 27;
-const PR_GET_CHILD_SUBREAPER: u64 = 37;
-const PR_GET_TID_ADDRESS: u64 = 40;
-const PR_GET_THP_DISABLE: u64 = 42;
-const PR_GET_MDWE: u64 = 66;
-const MEMBARRIER_CMD_GET_REGISTRATIONS: u64 = 512;
 
 const F_GETFD: u64 = 1;
 const FD_CLOEXEC: i64 = 1;
 const EBADF: i64 = 9;
-
-const SIGKILL: usize = 9;
-const SIGSTOP: usize = 19;
 
 /// The first failure of several calls.
 struct Status(i32);
@@ -74,62 +51,10 @@ pub unsafe fn survey(area: *mut Area, own: i32) -> i32 {
 ///
 /// `area` must be valid for writing, and stay so.
 pub unsafe fn task(area: *mut Area) -> i32 {
-    let mut status = Status(0);
     // SAFETY: `area` is valid by the caller's promise.
     let info = unsafe { &raw mut (*area).task };
-    for signal in 1..=NSIG {
-        if signal != SIGKILL && signal != SIGSTOP {
-            // SAFETY: `signal - 1` is below NSIG, the array's length.
-            let action = unsafe {
-                (&raw mut (*info).sigactions)
-                    .cast::<[u8; 32]>()
-                    .add(signal - 1)
-            };
-            // SAFETY: rt_sigaction(2) without a new action only writes the old
-            // one, a kernel sigaction of 32 bytes.
-            status
-                .note(unsafe { syscall(RT_SIGACTION, [signal as u64, 0, action as u64, 8, 0, 0]) });
-        }
-    }
-    for resource in 0..RLIM_NLIMITS {
-        // SAFETY: `resource` is below the array's length.
-        let limit = unsafe { (&raw mut (*info).rlimits).cast::<[u64; 2]>().add(resource) };
-        // SAFETY: prlimit64(2) without a new limit only writes the old one.
-        status.note(unsafe { syscall(PRLIMIT64, [0, resource as u64, 0, limit as u64, 0, 0]) });
-    }
-    for which in 0..3 {
-        // SAFETY: there are three timers.
-        let timer = unsafe { (&raw mut (*info).itimers).cast::<[u64; 4]>().add(which) };
-        // SAFETY: getitimer(2) writes one struct itimerval.
-        status.note(unsafe { syscall(GETITIMER, [which as u64, timer as u64, 0, 0, 0, 0]) });
-    }
-    // SAFETY: `info` is valid by the caller's promise.
-    let subreaper = unsafe { &raw mut (*info).child_subreaper };
-    status.note(prctl(PR_GET_CHILD_SUBREAPER, subreaper as u64));
-    let dumpable = status.note(prctl(PR_GET_DUMPABLE, 0)) as u32;
-    let thp_disable = status.note(prctl(PR_GET_THP_DISABLE, 0)) as u32;
-    let mdwe = prctl(PR_GET_MDWE, 0) as i32;
-    // SAFETY: this command takes no address.
-    let membarrier = unsafe {
-        syscall(
-            MEMBARRIER,
-            [MEMBARRIER_CMD_GET_REGISTRATIONS, 0, 0, 0, 0, 0],
-        )
-    } as i32;
-    // SAFETY: brk(2) with 0 is below every heap, so it changes nothing and
-    // gives the heap's end.
-    let brk = status.note(unsafe { syscall(BRK, [0; 6]) }) as u64;
-    // SAFETY: `info` is valid by the caller's promise.
-    unsafe { (*info).brk = brk };
-    // SAFETY: as above.
-    unsafe { (*info).dumpable = dumpable };
-    // SAFETY: as above.
-    unsafe { (*info).thp_disable = thp_disable };
-    // SAFETY: as above.
-    unsafe { (*info).mdwe = mdwe };
-    // SAFETY: as above.
-    unsafe { (*info).membarrier = membarrier };
-    status.0
+    // SAFETY: they are the questions of this reply.
+    unsafe { ask(questions::task(), info.cast()) }
 }
 
 /// Fills in what only the calling thread can say of itself.
@@ -138,29 +63,13 @@ pub unsafe fn task(area: *mut Area) -> i32 {
 ///
 /// `area` must be valid for writing, and stay so.
 pub unsafe fn thread(area: *mut Area) -> i32 {
-    let mut status = Status(0);
     // SAFETY: `area` is valid by the caller's promise.
     let info = unsafe { &raw mut (*area).thread };
-    // SAFETY: gettid(2) takes no address.
-    let tid = unsafe { syscall(GETTID, [0; 6]) } as i32;
+    // SAFETY: they are the questions of this reply.
+    let status = unsafe { ask(questions::thread(), info.cast()) };
     // SAFETY: `info` is valid by the caller's promise.
-    let altstack = unsafe { &raw mut (*info).altstack };
-    // SAFETY: sigaltstack(2) without a new stack only writes the old one.
-    status.note(unsafe { syscall(SIGALTSTACK, [0, altstack as u64, 0, 0, 0, 0]) });
-    // SAFETY: as for `altstack`.
-    let tid_address = unsafe { &raw mut (*info).tid_address };
-    status.note(prctl(PR_GET_TID_ADDRESS, tid_address as u64));
-    // SAFETY: as for `altstack`.
-    let pdeath_sig = unsafe { &raw mut (*info).pdeath_sig };
-    status.note(prctl(PR_GET_PDEATHSIG, pdeath_sig as u64));
-    let securebits = status.note(prctl(PR_GET_SECUREBITS, 0)) as u32;
-    // SAFETY: `info` is valid by the caller's promise.
-    unsafe { (*info).tid = tid };
-    // SAFETY: as above.
-    unsafe { (*info).securebits = securebits };
-    // SAFETY: as above.
-    unsafe { (*info).status = status.0 };
-    status.0
+    unsafe { (*info).status = status };
+    status
 }
 
 /// Completes the timers whose ids are in the area.
@@ -178,16 +87,35 @@ pub unsafe fn posix_timers(area: *mut Area) -> i32 {
         // SAFETY: `i` is below the array's length.
         let timer = unsafe { (&raw mut (*timers).timers).cast::<PosixTimer>().add(i) };
         // SAFETY: `timer` lies in the array.
-        let id = unsafe { (*timer).id } as u64;
-        // SAFETY: `timer` lies in the array.
-        let setting = unsafe { &raw mut (*timer).interval_sec };
-        // SAFETY: timer_gettime(2) writes one struct itimerspec: the four
-        // fields from `interval_sec` on.
-        status.note(unsafe { syscall(TIMER_GETTIME, [id, setting as u64, 0, 0, 0, 0]) });
-        // SAFETY: timer_getoverrun(2) takes no address.
-        let overrun = unsafe { syscall(TIMER_GETOVERRUN, [id, 0, 0, 0, 0, 0]) } as i32;
-        // SAFETY: `timer` lies in the array.
-        unsafe { (*timer).overrun = overrun };
+        let id = unsafe { (*timer).id };
+        // SAFETY: they are the questions of this reply.
+        status.note(unsafe { ask(questions::posix_timer(id), timer.cast()) }.into());
+    }
+    status.0
+}
+
+/// Asks all of `questions`, and puts their answers into the `reply`.
+///
+/// # Safety
+///
+/// They must be the questions of this reply, which must be valid for writing, and stay so.
+unsafe fn ask(questions: impl Iterator<Item = Question>, reply: *mut u8) -> i32 {
+    let mut status = Status(0);
+    for question in questions {
+        // SAFETY: the answer lies in the reply.
+        let answer = unsafe { reply.add(question.at) };
+        // SAFETY: such a call changes nothing but its answer.
+        let result = unsafe { syscall(question.nr.into(), question.args(answer as u64)) };
+        if !question.may_fail {
+            status.note(result);
+        }
+        match question.answer {
+            // SAFETY: it is a field of 32 bits.
+            Answer::Int => unsafe { answer.cast::<i32>().write(result as i32) },
+            // SAFETY: it is a field of 64 bits.
+            Answer::Long => unsafe { answer.cast::<i64>().write(result) },
+            Answer::Written { .. } => {}
+        }
     }
     status.0
 }
@@ -227,12 +155,4 @@ pub unsafe fn descriptors(area: *mut Area, own: i32) -> i32 {
         }
     }
     status.0
-}
-
-/// prctl(2) with at most one argument, an address valid for writing where the
-/// option takes one.
-fn prctl(option: u64, argument: u64) -> i64 {
-    // SAFETY: the options used here read nothing and write at most to
-    // `argument`, which the callers take from a valid reply.
-    unsafe { syscall(PRCTL, [option, argument, 0, 0, 0, 0]) }
 }

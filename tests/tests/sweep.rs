@@ -159,7 +159,13 @@ fn tasks_survive_a_dumper_that_serves_their_memory() {
     assert!(outcome.is_clean(), "{outcome}");
 }
 
-/// Before its SIGCONT nothing could leave it, so nothing of ours goes in.
+/// Before its SIGCONT nothing could leave it, so nothing is mapped or opened in it.
+#[test]
+fn a_stopped_task_has_no_mapping_of_a_dead_dumper() {
+    dump_is_harmless(&|| Subject::start_stopped(&["stopped", "futex"]));
+}
+
+/// What the kernel has written down needs no call of the task's own.
 #[test]
 fn a_stopped_task_has_nothing_of_a_dead_dumper() {
     machine_or_skip!(can_read_records(), "the kernel's records");

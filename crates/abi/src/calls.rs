@@ -6,7 +6,7 @@
 pub type Call = (&'static str, u32, Option<u32>);
 
 /// All calls of `parasite-asm`, in the order of their numbers.
-pub const CALLS: [Call; 22] = [
+pub const CALLS: [Call; 21] = [
     ("close", 3, None),
     ("mprotect", 10, None),
     ("brk", 12, None),
@@ -24,7 +24,6 @@ pub const CALLS: [Call; 22] = [
     ("prctl(PR_GET_TID_ADDRESS)", 157, Some(40)),
     ("prctl(PR_GET_THP_DISABLE)", 157, Some(42)),
     ("prctl(PR_GET_MDWE)", 157, Some(66)),
-    ("gettid", 186, None),
     ("timer_gettime", 224, None),
     ("timer_getoverrun", 225, None),
     ("prlimit64", 302, None),

@@ -23,6 +23,7 @@ mod calls;
 mod command;
 mod descriptors;
 mod layout;
+pub mod questions;
 mod task;
 mod thread;
 

@@ -25,7 +25,7 @@ pub struct Sigaltstack {
 )]
 #[repr(C)]
 pub struct ThreadInfo {
-    /// gettid(2).
+    /// Its id as the dumper has it, which fills it in.
     pub tid: i32,
     /// 0, or the negated errno of the first call that failed.
     pub status: i32,

@@ -1,7 +1,7 @@
 //! Proof that the parasite is gone, and the ways to let go.
 //!
 //! A [`Cured`] can only be made from an infected task whose every trace was
-//! removed, or from one that nothing of ours ever was in. It cannot be infected again: what is left to do is to let go.
+//! removed, or from one that no parasite ever was in. It cannot be infected again: what is left to do is to let go.
 #![forbid(unsafe_code)]
 
 use commensal_seized::{Error, Landed, Pid, Seized};
@@ -24,7 +24,7 @@ impl Cured {
         Self(task)
     }
 
-    /// A task that is held, and need not be entered: there is nothing to remove.
+    /// A task that is held, and never had a parasite: there is nothing to remove.
     pub fn untouched(task: Seized) -> Self {
         Self(task)
     }

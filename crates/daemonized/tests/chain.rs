@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Child, Command, Stdio};
 
 use commensal_daemonized::Daemonized;
-use commensal_infected::{Infected, Pid, Seized};
+use commensal_infected::{Infected, Pid, Seized, ask_alone};
 
 /// `cat`, blocked in a read; killed and reaped at the end.
 struct Target(Child);
@@ -20,6 +20,23 @@ impl Target {
             std::thread::yield_now();
         }
         target
+    }
+
+    /// Python with six threads, which carries out `script` before.
+    fn with_threads(script: &str) -> Self {
+        let script = format!(
+            "import threading,time\n{script}\n\
+             ts=[threading.Thread(target=time.sleep,args=(600,),daemon=True) for _ in range(5)]\n\
+             [t.start() for t in ts]\nprint('up',flush=True)\ntime.sleep(600)"
+        );
+        let mut child = Command::new("python3")
+            .args(["-c", &script])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut byte = [0];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut byte).unwrap();
+        Self(child)
     }
 
     fn pid(&self) -> Pid {
@@ -167,17 +184,7 @@ fn a_panic_cures_and_lets_go() {
 
 #[test]
 fn every_thread_can_be_asked() {
-    let script = "import threading,time\n\
-                  ts=[threading.Thread(target=time.sleep,args=(600,),daemon=True) for _ in range(5)]\n\
-                  [t.start() for t in ts]\nprint('up',flush=True)\ntime.sleep(600)";
-    let mut child = Command::new("python3")
-        .args(["-c", script])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut byte = [0];
-    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut byte).unwrap();
-    let target = Target(child);
+    let target = Target::with_threads("");
     let task = Seized::seize(target.pid()).unwrap();
     let mut infected = Infected::infect(task).unwrap();
     let infos = infected.thread_infos().unwrap();
@@ -188,6 +195,32 @@ fn every_thread_can_be_asked() {
     // glibc gives every thread a tid address of its own.
     assert_eq!(addresses.len(), 6);
     assert!(!addresses.contains(&0));
+    infected.cure().unwrap().resume().unwrap();
+}
+
+#[test]
+fn a_task_says_the_same_without_the_parasite() {
+    let target = Target::with_threads(
+        "import ctypes\nlibc=ctypes.CDLL(None)\ntimer=ctypes.c_void_p()\n\
+         assert libc.timer_create(1,None,ctypes.byref(timer))==0\n\
+         setting=(ctypes.c_long*4)(500,0,86400,0)\n\
+         assert libc.timer_settime(timer,0,setting,None)==0",
+    );
+    let mut task = Seized::seize(target.pid()).unwrap();
+    let held = target.look();
+    let alone = ask_alone(&mut task, &[0]).unwrap();
+    assert_eq!(target.look(), held, "nothing is left in it");
+    let timer = alone.posix_timers[0];
+    assert_eq!((timer.interval_sec, timer.interval_nsec), (500, 0));
+    assert!((86000..86400).contains(&timer.value_sec), "{timer:?}");
+
+    let mut daemon = Daemonized::daemonize(Infected::infect(task).unwrap()).unwrap();
+    let info = daemon.task_info().unwrap();
+    assert_eq!(format!("{info:?}"), format!("{:?}", alone.task));
+    let asked = daemon.posix_timers(&[0]).unwrap()[0];
+    assert_eq!((asked.id, asked.overrun), (timer.id, timer.overrun));
+    let mut infected = daemon.stop().unwrap();
+    assert_eq!(infected.thread_infos().unwrap(), alone.threads);
     infected.cure().unwrap().resume().unwrap();
 }
 

@@ -1,7 +1,7 @@
 //! What only a task itself knows: entering it, asking, and leaving. Where the kernel has written down all
 //! of it, nobody is entered.
 
-use commensal_abi::{PosixTimer, TaskInfo, ThreadInfo};
+use commensal_abi::{PosixTimer, TaskInfo};
 use commensal_cured::Cured;
 use commensal_daemonized::{Daemonized, Descriptor, Questions};
 use commensal_infected::Infected;
@@ -77,7 +77,6 @@ pub fn ask(
     fd_size: Option<u32>,
     records: Option<&Threads>,
 ) -> Result<(Cured, Inside)> {
-    let leader = task.pid().leader();
     let infected = Infected::infect(task)?;
     let mut daemonized = Daemonized::daemonize(infected)?;
     let answers = daemonized.survey(Questions {
@@ -85,11 +84,7 @@ pub fn ask(
         descriptors: fd_size.unwrap_or(0),
     })?;
     let mut infected = daemonized.stop()?;
-    // It says what it is called in its own pid namespace.
-    let own = ThreadInfo {
-        tid: leader.get(),
-        ..answers.thread
-    };
+    let own = answers.thread;
     let mut threads = vec![Known::asked(own)];
     let others: Vec<Tid> = infected.task().threads()[1..]
         .iter()
@@ -111,6 +106,23 @@ pub fn ask(
         open: open.map(|open| open.into_iter().map(flags).collect()),
     };
     Ok((infected.cure()?, inside))
+}
+
+/// The same of a stopped task, which nothing of ours is left in if we die: it could not take it out
+/// of itself.
+///
+/// # Errors
+///
+/// As [`ask`].
+pub fn ask_stopped(mut task: Seized, timer_ids: &[i32]) -> Result<(Cured, Inside)> {
+    let told = commensal_infected::ask_alone(&mut task, timer_ids)?;
+    let inside = Inside {
+        task: told.task,
+        timers: told.posix_timers,
+        threads: told.threads.into_iter().map(Known::asked).collect(),
+        open: None,
+    };
+    Ok((Cured::untouched(task), inside))
 }
 
 fn flags(open: Descriptor) -> FdFlags {

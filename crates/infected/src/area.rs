@@ -36,7 +36,8 @@ impl Parasite {
     pub(crate) fn take_thread(&self) -> Result<ThreadInfo, Error> {
         let mut info = ThreadInfo::default();
         self.mapping.read(THREAD, info.as_mut_bytes())?;
-        Ok(info)
+        let tid = self.injection.tid().get();
+        Ok(ThreadInfo { tid, ..info })
     }
 
     /// Names the timers of the next question, at most as many as there is room for.

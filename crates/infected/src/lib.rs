@@ -11,6 +11,7 @@
 //! - `command`: what can be asked, and `survey`: all of it in one question;
 //! - `area`: arguments and replies in the pages;
 //! - `serving`: the parasite at work by itself, for `commensal-daemonized`;
+//! - `questions`: the parasite's questions without it, one call at a time;
 //! - `thread`: what every other thread is asked, from its own place;
 //! - `cure`: the way out.
 #![forbid(unsafe_code)]
@@ -24,6 +25,7 @@ mod deaths;
 mod error;
 mod infect;
 mod mapping;
+mod questions;
 mod reply;
 mod serving;
 mod survey;
@@ -35,6 +37,7 @@ pub use commensal_cured::Cured;
 pub use commensal_seized::{Failed, Pid, Seized, Tid};
 pub use error::Error;
 pub use infect::Infected;
+pub use questions::{Told, ask_alone};
 #[doc(hidden)]
 pub use serving::Serving;
 pub use survey::{Answers, Questions};

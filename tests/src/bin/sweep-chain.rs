@@ -1,11 +1,11 @@
-//! `sweep-chain PID...`: goes through the whole chain of states with each task, and writes
-//! nothing: the smallest dumper.
+//! `sweep-chain PID...`: goes through the whole chain of states with each task, or asks it without
+//! the parasite where it is stopped, and writes nothing: the smallest dumper.
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use commensal_daemonized::Daemonized;
-use commensal_infected::{Infected, Pid, Seized};
+use commensal_infected::{Infected, Pid, Seized, ask_alone};
 
 fn main() -> ExitCode {
     match run() {
@@ -27,7 +27,12 @@ fn run() -> Result<(), Box<dyn Error>> {
         held.push(Seized::seize(pid)?);
     }
     let mut daemons = Vec::new();
-    for task in held {
+    for mut task in held {
+        if task.stop_signal().is_some() {
+            ask_alone(&mut task, &[])?;
+            task.release()?;
+            continue;
+        }
         let mut infected = Infected::infect(task)?;
         infected.ping()?;
         daemons.push(Daemonized::daemonize(infected)?);

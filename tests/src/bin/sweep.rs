@@ -32,7 +32,7 @@ type Target = (
     usize,
 );
 
-const TARGETS: [Target; 11] = [
+const TARGETS: [Target; 13] = [
     ("one thread, computing", None, &["spin"], 1),
     ("one thread, sleeping", None, &["nap"], 1),
     ("one thread, both", None, &["mixed"], 1),
@@ -40,11 +40,19 @@ const TARGETS: [Target; 11] = [
     ("one thread, under seccomp", None, &["lean"], 3),
     ("four threads", None, &["mixed", "spin", "poll", "futex"], 7),
     ("two tasks", Some("nap"), &["mixed"], 7),
+    (STOPPED, None, &["stopped"], 3),
+    (STOPPED_THREADS, None, &["stopped", "nap", "futex"], 13),
     (CONTAINER, Some("nap"), &["mixed"], 13),
     (WITH_USERS, Some("nap"), &["mixed"], 13),
     (NESTED, Some("nap"), &["mixed"], 13),
     (NETWORKS, Some("apart"), &["mixed"], 13),
 ];
+
+/// The target in SIGSTOP, with a timer: that the kernel's records do not tell.
+const STOPPED: &str = "a stopped thread";
+
+/// The same with more threads.
+const STOPPED_THREADS: &str = "three stopped threads";
 
 /// The target in namespaces of its own, which takes root.
 const CONTAINER: &str = "a container of two tasks";
@@ -88,6 +96,7 @@ fn main() -> ExitCode {
             let lazy = LazyDump::default();
             let sweep = Sweep {
                 target: &|| match target {
+                    STOPPED | STOPPED_THREADS => Subject::start_stopped(modes),
                     CONTAINER => Subject::start_contained(child, modes),
                     WITH_USERS => Subject::start_with_users(child, modes),
                     NESTED => Subject::start_nested(child, modes),

@@ -51,6 +51,10 @@ fn arguments() -> Arguments {
 fn main() {
     let arguments = arguments();
     signals::stir();
+    if arguments.modes.iter().any(|mode| mode == "stopped") {
+        signals::take_continue();
+        raw::timer();
+    }
     let report: &Report = Box::leak(Box::new(Report::open(&arguments.report).expect("a report")));
     if let Some(mode) = arguments.child
         && raw::fork().is_none()
@@ -80,6 +84,7 @@ fn work(mode: &str, worker: Worker<'_>) -> ! {
             lean(mode == "lean");
             "mixed"
         }
+        "stopped" => "mixed",
         mode => mode,
     };
     let mut seed = 1;

@@ -4,6 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::Facts;
@@ -34,6 +35,8 @@ pub struct Subject {
     workers: usize,
     reader: Reader,
     before: Facts,
+    /// Whether it is stopped (SIGSTOP) while it is dumped.
+    stopped: bool,
     dir: TempDir,
 }
 
@@ -72,6 +75,14 @@ impl Subject {
         Self::started_by(networked, child, modes)
     }
 
+    /// The same, stopped (SIGSTOP) whenever it is not looked at.
+    pub fn start_stopped(modes: &[&str]) -> Self {
+        let mut subject = Self::start(None, modes);
+        subject.stopped = true;
+        subject.stop();
+        subject
+    }
+
     fn started_by(mut command: Command, child: Option<&str>, modes: &[&str]) -> Self {
         reaper::adopt_orphans();
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -107,6 +118,7 @@ impl Subject {
             workers,
             reader,
             before,
+            stopped: false,
             dir,
         }
     }
@@ -128,8 +140,54 @@ impl Subject {
         images
     }
 
-    /// Whether it runs on as if nothing had happened; looks until it does, or patience ends.
+    fn stop(&self) {
+        for pid in self.pids() {
+            process::signal(pid, Signal::STOP);
+        }
+        let stopped = || self.is_stopped().then_some(());
+        wait_for("all tasks of the victim to stop", stopped);
+    }
+
+    fn is_stopped(&self) -> bool {
+        let state = |pid| process::stat(pid).map(|stat| stat.state);
+        self.pids().into_iter().all(|pid| state(pid) == Some('T'))
+    }
+
+    /// Whether it is as if nothing had happened; looks until it is, or patience ends. One that is
+    /// stopped has nothing of ours but blocked signals, and runs on with its SIGCONT.
     pub fn check(&self) -> Result<(), Harm> {
+        if !self.stopped {
+            return self.runs_on();
+        }
+        let unlike = |what: &String| !what.contains("SigBlk");
+        let is_gone = |what: &String| what.ends_with(" is gone");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut found = self.before.differences(&Facts::of(self.pid()));
+            found.retain(unlike);
+            if !self.is_stopped() {
+                found.push("it is not stopped any more".to_owned());
+            }
+            if found.is_empty() {
+                break;
+            }
+            if found.iter().any(is_gone) || Instant::now() > deadline {
+                let what = found.join("; ");
+                let kind = kind(&what);
+                return Err(Harm { kind, what });
+            }
+            // A task that is let go wakes up for a moment, to stop again.
+            thread::sleep(Duration::from_millis(1));
+        }
+        for pid in self.pids() {
+            process::signal(pid, Signal::CONT);
+        }
+        self.runs_on()?;
+        self.stop();
+        Ok(())
+    }
+
+    fn runs_on(&self) -> Result<(), Harm> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.look() {

@@ -1,4 +1,4 @@
-//! The unsafe parts of the victims: memory mappings, fork, ptrace.
+//! The unsafe parts of the victims: memory mappings, fork, timers, ptrace.
 
 use std::ffi::c_void;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -102,6 +102,17 @@ pub fn fork() -> Option<i32> {
         pid if pid > 0 => Some(pid),
         _ => panic!("fork: {}", std::io::Error::last_os_error()),
     }
+}
+
+/// A POSIX timer that is not set, and would tell nobody. It stays until the process ends.
+pub fn timer() {
+    // SAFETY: a struct sigevent of zeros is one.
+    let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+    event.sigev_notify = libc::SIGEV_NONE;
+    let mut id = ptr::null_mut();
+    // SAFETY: both pointers are of live variables of their types.
+    let result = unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &mut event, &mut id) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
 /// Become the tracer of `pid` without stopping it (PTRACE_SEIZE).

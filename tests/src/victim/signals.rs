@@ -31,19 +31,29 @@ pub fn stir() {
     // SAFETY: SIG_IGN is a disposition.
     unsafe { libc::signal(libc::SIGUSR2, libc::SIG_IGN) };
     let (first, second) = (libc::SIGRTMIN() + 3, libc::SIGRTMIN() + 4);
+    let blocked = [first, second, libc::SIGCHLD, libc::SIGTRAP, libc::SIGCONT];
+    mask(libc::SIG_BLOCK, &blocked);
+    // SAFETY: a blocked signal to ourselves stays pending.
+    unsafe { libc::raise(first) };
+}
+
+/// Takes SIGCONT, which does nothing: one that is stopped will get it.
+pub fn take_continue() {
+    mask(libc::SIG_UNBLOCK, &[libc::SIGCONT]);
+}
+
+fn mask(how: libc::c_int, signals: &[libc::c_int]) {
     let mut set = MaybeUninit::uninit();
     // SAFETY: sigemptyset(3) initialises the set.
     unsafe { libc::sigemptyset(set.as_mut_ptr()) };
     // SAFETY: the set is initialised.
     let mut set = unsafe { set.assume_init() };
-    for signal in [first, second, libc::SIGCHLD, libc::SIGTRAP, libc::SIGCONT] {
+    for &signal in signals {
         // SAFETY: the set is initialised and the signal valid.
         unsafe { libc::sigaddset(&raw mut set, signal) };
     }
     // SAFETY: the set is initialised; nothing is written back.
-    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) };
-    // SAFETY: a blocked signal to ourselves stays pending.
-    unsafe { libc::raise(first) };
+    unsafe { libc::pthread_sigmask(how, &raw const set, std::ptr::null_mut()) };
 }
 
 /// A signal set that `call` writes: rt_sigprocmask(2) to its third, rt_sigpending(2) to its

@@ -13,7 +13,7 @@ use super::Collector;
 use super::memory::{Copied, Copier};
 use crate::Result;
 use crate::files::{FdFlags, Table};
-use crate::inside::{Inside, ask, told};
+use crate::inside::{Inside, ask, ask_stopped, told};
 use crate::links::{self, MappedFiles};
 use crate::mm::{FromInside, mm_entry};
 use crate::proc::{Stat, Status};
@@ -58,6 +58,10 @@ impl<S: ImageSink> Collector<'_, '_, S> {
 
         let (cured, inside) = match told {
             Some(inside) => (Cured::untouched(task), inside),
+            None if stop.is_some() => {
+                copier.may_enter()?;
+                ask_stopped(task, &timers)?
+            }
             None => {
                 copier.may_enter()?;
                 ask(task, &timers, fd_size, records.as_ref())?
