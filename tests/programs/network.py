@@ -1,4 +1,4 @@
-"""A network namespace of its own, with an address, a setting and a connection in it."""
+"""A network namespace of its own, with an address, a setting, a connection and a packet socket in it."""
 
 import ctypes
 import socket
@@ -20,6 +20,9 @@ with open(SETTING, "w") as setting:
 listener = socket.create_server((ADDRESS, 0))
 client = socket.create_connection(listener.getsockname())
 server, _ = listener.accept()
+packet = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+packet.bind(("lo", 0))
+bound = packet.getsockname()
 
 turn = 0
 while True:
@@ -36,5 +39,8 @@ while True:
         if setting.read() != "2\n":
             print("fault setting", flush=True)
             break
+    if packet.getsockname() != bound:
+        print("fault packet", flush=True)
+        break
     print(f"round {turn}", flush=True)
     time.sleep(0.01)

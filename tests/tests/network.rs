@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use commensal_tests::harness::{
-    Dumper, Program, Target, Then, assert_refused, assert_resumes_with, assert_survives,
+    Dumper, Program, Target, Then, assert_refused, assert_resumes_with, assert_survives, paths,
 };
 use commensal_tests::{judge_or_skip, machine_or_skip, need_or_skip};
 use serde_json::Value;
@@ -40,6 +40,31 @@ fn a_namespace_comes_back_with_what_is_in_it() {
         &["--tcp-established"],
         &["--tcp-established"],
     );
+}
+
+/// What its sockets are is known in the namespace only.
+#[test]
+fn a_dump_builds_on_a_pre_dump_of_it() {
+    let judge = judge_or_skip!();
+    need_or_skip!(possible(), "it needs root, ip and nft");
+    let target = Target::spawn_for_restore(&own_network());
+    for (command, name, more) in [
+        ("pre-dump", "before", [].as_slice()),
+        ("dump", "images", &["--prev-images-dir", "../before"]),
+    ] {
+        let mut criu = Command::new(paths::commensal());
+        criu.args(["criu", command, "--track-mem", "--tcp-established", "-t"])
+            .arg(target.pid().to_string())
+            .arg("-D")
+            .arg(target.images_dir(name))
+            .args(more);
+        let output = criu.output().expect("the dumper starts");
+        assert!(output.status.success(), "{output:?}");
+    }
+    let images = target.dir().join("images");
+    let restored = judge.restore_with(&images, &["--tcp-established"]);
+    let _restored = restored.unwrap_or_else(|error| panic!("{error}"));
+    target.wait_rounds(3);
 }
 
 /// It outlives the tree, as one that a container runtime has made and keeps.

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use commensal_images::ImageSet;
+use commensal_images::{ImageSet, ImagesDir};
 use commensal_sys::Pid;
 
 use crate::mm::{PageServer, PageWriter};
+use crate::net::namespace as network;
 use crate::output::{auto_dedup, images_dir, size_of_images, write_stats};
 use crate::{Error, Options, Result, Summary, inventory, preflight};
 
@@ -20,13 +21,24 @@ use crate::{Error, Options, Result, Summary, inventory, preflight};
 /// As [`dump`](crate::dump).
 pub fn pre_dump(root: Pid, options: &Options) -> Result<Summary> {
     let started = Instant::now();
+    // From our own network; the tree is looked at as a dump does.
+    let server = options.page_server.as_ref().map(PageServer::connect);
+    let server = server.transpose()?;
+    let (mut summary, dir) = network::inside(root, |_| copy(root, options, server))?;
+    auto_dedup(options);
+    summary.bytes_written = size_of_images(&options.images_dir);
+    summary.total = started.elapsed();
+    write_stats(&dir, options, &summary)?;
+    Ok(summary)
+}
+
+/// The same, from a thread that is in the tree's network namespace.
+fn copy(root: Pid, options: &Options, server: Option<PageServer>) -> Result<(Summary, ImagesDir)> {
     let mut prepared = preflight::check(root, options)?;
     let dir = images_dir(options)?;
     if let Some(target) = &options.prev_images {
         prepared.build_on(target, &dir)?;
     }
-    let server = options.page_server.as_ref().map(PageServer::connect);
-    let server = server.transpose()?;
     let set = ImageSet::new(dir);
     let pages = PageWriter::new(&set)
         .cancel(options.cancel.clone())
@@ -49,9 +61,5 @@ pub fn pre_dump(root: Pid, options: &Options) -> Result<Summary> {
     drop(pages);
     server.as_ref().map_or(Ok(()), PageServer::close)?;
     let dir = set.finish(&inventory::of_round(prepared.ids.own()))?;
-    auto_dedup(options);
-    summary.bytes_written = size_of_images(&options.images_dir);
-    summary.total = started.elapsed();
-    write_stats(&dir, options, &summary)?;
-    Ok(summary)
+    Ok((summary, dir))
 }

@@ -1,4 +1,5 @@
-//! CRIU's configuration files: an option a line, without its dashes, and its value.
+//! CRIU's configuration files: an option a line, without its dashes, and its value behind a space or
+//! an equals sign.
 
 use std::env;
 use std::ffi::OsStr;
@@ -71,13 +72,16 @@ fn statement(line: &str) -> Result<Option<(&str, Option<String>)>, String> {
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
     }
-    let (name, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));
-    let (value, rest) = match rest.trim_start().strip_prefix('"') {
-        Some(quoted) => {
+    let (word, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+    let (name, joined) = word.split_once('=').unzip();
+    let name = name.unwrap_or(word);
+    let (value, rest) = match (joined, rest.trim_start().strip_prefix('"')) {
+        (Some(value), _) => (Some(value.to_owned()), rest),
+        (None, Some(quoted)) => {
             let (value, rest) = unquote(quoted)?;
             (Some(value), rest)
         }
-        None => {
+        (None, None) => {
             let rest = rest.split('#').next().unwrap_or_default().trim();
             let (value, rest) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
             let value = (!value.is_empty()).then(|| value.replace("\\\"", "\""));
@@ -127,6 +131,10 @@ mod tests {
         let verbosity = Some(("verbosity".into(), Some("4".into())));
         assert_eq!(parsed("verbosity 4"), verbosity);
         assert_eq!(parsed("\tverbosity\t4 # loud"), verbosity);
+        assert_eq!(parsed("verbosity=4 # loud"), verbosity);
+        let external = Some(("external".into(), Some("mnt[/a]=b".into())));
+        assert_eq!(parsed("external=mnt[/a]=b"), external);
+        assert_eq!(parsed("external mnt[/a]=b"), external);
         let quoted = parsed(r#"lsm-profile "selinux:\"a b\"" # x"#);
         assert_eq!(
             quoted,
@@ -141,6 +149,7 @@ mod tests {
     #[test]
     fn refuses_what_is_not_a_statement() {
         assert!(statement("log-file a b").is_err());
+        assert!(statement("log-file=a b").is_err());
         assert!(statement("log-file \"a").is_err());
         assert!(statement("log-file \"a\" b").is_err());
         assert!(statements("tree\n").is_err());
