@@ -40,7 +40,10 @@ pub fn ask_alone(task: &mut Seized, posix_timers: &[i32]) -> Result<Told, Error>
         let timer: PosixTimer = ask_one(&mut leader, questions::posix_timer(id))?;
         Ok(PosixTimer { id, ..timer })
     };
-    let posix_timers = posix_timers.iter().map(timer).collect::<Result<_, Error>>()?;
+    let posix_timers = posix_timers
+        .iter()
+        .map(timer)
+        .collect::<Result<_, Error>>()?;
     leader.land()?;
     let tids: Vec<Tid> = task.threads().iter().map(|thread| thread.tid()).collect();
     Ok(Told {

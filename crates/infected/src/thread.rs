@@ -108,5 +108,7 @@ fn ask_batch(mut threads: Vec<Injection>) -> Result<Vec<ThreadInfo>, Error> {
         thread.land()?;
     }
     let infos = infos?.into_iter().zip(tids);
-    Ok(infos.map(|(info, tid)| ThreadInfo { tid, ..info }).collect())
+    Ok(infos
+        .map(|(info, tid)| ThreadInfo { tid, ..info })
+        .collect())
 }
