@@ -8,6 +8,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import socket
 import struct
 import sys
@@ -25,8 +26,12 @@ F_SETOWN_EX, F_GETOWN_EX, F_OWNER_TID = 15, 16, 0
 CLOCK_MONOTONIC, CLOCK_BOOTTIME_ALARM = 1, 9
 IN_CREATE, IN_ALL_EVENTS, IN_DONT_FOLLOW = 0x100, 0xFFF, 0x0200_0000
 FAN_REPORT_FID, FAN_MARK_ADD, FAN_MARK_FILESYSTEM, FAN_CREATE = 0x200, 0x1, 0x100, 0x100
+FAN_MARK_IGNORE_SURV, FAN_CLOSE_WRITE, FAN_OPEN, FAN_EVENT_ON_CHILD = 0x440, 0x8, 0x20, 0x0800_0000
 FANOTIFY_INIT, FANOTIFY_MARK, AT_FDCWD = 300, 301, -100
+# linux/eventpoll.h
+EPIOCSPARAMS, EPIOCGPARAMS = 0x40088A01, 0x80088A02
 # linux/prctl.h
+PR_MCE_KILL, PR_MCE_KILL_GET, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY = 33, 34, 1, 1
 PR_SET_MDWE, PR_GET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN = 65, 66, 1
 
 
@@ -89,6 +94,28 @@ def file_system():
             pass
         same(readable(group) and len(os.read(group, 1 << 16)) > 0, True)
         os.unlink("made")
+
+    return one_round
+
+
+def newer_ignore():
+    """A mark that watches some events of a directory, and ignores others with flags of their own."""
+    group = call(LIBC.syscall(FANOTIFY_INIT, 2, 0))
+    os.mkdir("marked")
+    for flags, mask in ((FAN_MARK_ADD, FAN_CLOSE_WRITE | FAN_OPEN | FAN_EVENT_ON_CHILD),
+                        (FAN_MARK_ADD | FAN_MARK_IGNORE_SURV, FAN_OPEN | FAN_EVENT_ON_CHILD)):
+        mask = ctypes.c_uint64(mask)
+        call(LIBC.syscall(FANOTIFY_MARK, group, flags, mask, AT_FDCWD, b"marked"))
+    before = marks(group)
+
+    def one_round():
+        same(marks(group), before)
+        with open("marked/made", "w"):
+            pass
+        same(readable(group), True)
+        # struct fanotify_event_metadata: its length and version come first.
+        mask = struct.unpack_from("IHHQ", os.read(group, 24))[3]
+        same(mask, FAN_CLOSE_WRITE)
 
     return one_round
 
@@ -208,7 +235,52 @@ def lost_number():
     return one_round
 
 
+def one_event():
+    """An epoll instance has told its one event of a pipe."""
+    instance = select.epoll()
+    reader, writer = os.pipe()
+    instance.register(reader, select.EPOLLIN | select.EPOLLONESHOT)
+    os.write(writer, b"x")
+    same(instance.poll(10), [(reader, select.EPOLLIN)])
+    return lambda: same(instance.poll(0), [])
+
+
+def busy_poll():
+    """An epoll instance that polls network devices for 100 microseconds, 8 packets at a time."""
+    instance = select.epoll()
+    wanted = struct.pack("IHBx", 100, 8, 1)
+    fcntl.ioctl(instance, EPIOCSPARAMS, wanted)
+    return lambda: same(fcntl.ioctl(instance, EPIOCGPARAMS, bytes(8)), wanted)
+
+
+def notify():
+    """A directory that signals what becomes of its files."""
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    directory = os.open(".", os.O_RDONLY)
+    fcntl.fcntl(directory, fcntl.F_NOTIFY, fcntl.DN_MULTISHOT | fcntl.DN_CREATE)
+    return lambda: os.fstat(directory)
+
+
+def lost_option():
+    """A socket whose multicast goes further than usual."""
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 9)
+    return lambda: os.fstat(sender.fileno())
+
+
+def memory_errors():
+    """The task is told early when its memory fails."""
+    call(LIBC.prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0))
+    return lambda: same(LIBC.prctl(PR_MCE_KILL_GET, 0, 0, 0, 0), PR_MCE_KILL_EARLY)
+
+
 go(chosen({
+    "newer-ignore": newer_ignore,
+    "one-event": one_event,
+    "busy-poll": busy_poll,
+    "notify": notify,
+    "lost-option": lost_option,
+    "memory-errors": memory_errors,
     "ticking": ticking,
     "alarm": alarm,
     "no-write-execute": no_write_execute,

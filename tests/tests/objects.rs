@@ -1,13 +1,14 @@
 //! Objects of the kernel behind descriptors: they live on after a restore with stock CRIU and
 //! through dumps with resume, or are refused by name.
 
+use std::path::Path;
 use std::process::Command;
 
 use commensal_tests::harness::{
     Dumper, Program, Target, Then, assert_loss_is_told, assert_refused, assert_resumes_with,
     assert_survives,
 };
-use commensal_tests::judge_or_skip;
+use commensal_tests::{judge_or_skip, machine_or_skip};
 
 /// A kind of `tests/programs/objects.py`.
 fn objects(kind: &str) -> Program {
@@ -32,6 +33,11 @@ fn a_periodic_timer_that_nobody_reads_ticks_on() {
 #[test]
 fn a_mark_on_a_file_system() {
     lives_through("file-system");
+}
+
+#[test]
+fn a_mark_that_ignores_with_flags_of_their_own() {
+    lives_through("newer-ignore");
 }
 
 /// Without CAP_DAC_READ_SEARCH no watch can be opened by its handle, so its name is looked for.
@@ -111,4 +117,27 @@ fn a_loss_can_be_accepted_and_is_told_once() {
         let target = Target::spawn(&objects(kind));
         assert_loss_is_told(&target, target.pid(), name);
     }
+}
+
+#[test]
+fn what_the_images_have_no_place_for_is_told() {
+    for (kind, name) in [
+        ("one-event", "had their one event (EPOLLONESHOT)"),
+        ("notify", "watches of a directory (F_NOTIFY)"),
+        ("lost-option", "options of the socket: IP_MULTICAST_TTL"),
+        ("memory-errors", "(PR_MCE_KILL) is not restored"),
+    ] {
+        let target = Target::spawn(&objects(kind));
+        assert_loss_is_told(&target, target.pid(), name);
+    }
+}
+
+#[test]
+fn busy_polling_of_an_epoll_instance_is_told() {
+    machine_or_skip!(
+        Path::new("/proc/sys/net/core/busy_poll").exists(),
+        "the kernel does not poll busily"
+    );
+    let target = Target::spawn(&objects("busy-poll"));
+    assert_loss_is_told(&target, target.pid(), "(EPIOCSPARAMS)");
 }

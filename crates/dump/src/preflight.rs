@@ -63,12 +63,14 @@ fn look(root: Pid, options: &Options) -> Result<Prepared> {
     let zombies: Vec<Pid> = zombies.iter().map(|task| task.pid).collect();
     let mut refusals = sharing(&pids)?;
     refusals.extend(mnt::check(&pids, &inside, options)?);
-    refusals.extend(files::check(&pids, &zombies, &inside, options)?);
+    let (refused, unsaved) = files::check(&pids, &zombies, &inside, options)?;
+    refusals.extend(refused);
     let mut prepared = Prepared::new(root, &pids, inside, options, &mut refusals)?;
     none(refusals)?;
     prepared.networks = Networks::of(&pids)?;
     prepared.users = users;
     warn(root, &live, &prepared.users, options);
+    files::warn(&unsaved);
     Ok(prepared)
 }
 

@@ -11,6 +11,7 @@
 mod addr;
 pub mod bpf;
 pub mod caretaker;
+pub mod epoll;
 mod error;
 pub mod fcntl;
 pub mod file_handle;

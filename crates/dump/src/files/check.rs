@@ -5,7 +5,7 @@ use commensal_seized::unsaid;
 use commensal_sys::pidfd::PidFd;
 use commensal_sys::{Errno, Pid};
 
-use super::{FilesDump, Images, OpenFile, Pass, own_pid, table};
+use super::{FilesDump, Images, OpenFile, Pass, Unsaved, own_pid, table};
 use crate::pidns::Pids;
 use crate::userns::Users;
 use crate::{Error, Options, Refusal, Result};
@@ -16,7 +16,7 @@ use crate::{Error, Options, Refusal, Result};
 ///
 /// A task that ends and a descriptor that is closed meanwhile have nothing to refuse. A table is
 /// not read in one moment, so that of a pair that was just made one end may be missing: what is
-/// refused is looked at twice. Nothing is warned of: the dump does that.
+/// refused is looked at twice. Nothing is warned of: the dump does that, but for what is given here.
 ///
 /// # Errors
 ///
@@ -26,16 +26,21 @@ pub fn check(
     zombies: &[Pid],
     pids: &Pids,
     options: &Options,
-) -> Result<Vec<Refusal>> {
+) -> Result<(Vec<Refusal>, Unsaved)> {
     let look = || unsaid(|| look(live, zombies, pids, options));
-    let refusals = look()?;
+    let (refusals, unsaved) = look()?;
     match refusals.is_empty() {
-        true => Ok(refusals),
+        true => Ok((refusals, unsaved)),
         false => look(),
     }
 }
 
-fn look(live: &[Pid], zombies: &[Pid], pids: &Pids, options: &Options) -> Result<Vec<Refusal>> {
+fn look(
+    live: &[Pid],
+    zombies: &[Pid],
+    pids: &Pids,
+    options: &Options,
+) -> Result<(Vec<Refusal>, Unsaved)> {
     let set = ImageSet::new(Nowhere);
     let tasks = [live, zombies].concat();
     let root = tasks.first().copied().unwrap_or_else(own_pid);
@@ -49,8 +54,9 @@ fn look(live: &[Pid], zombies: &[Pid], pids: &Pids, options: &Options) -> Result
             other => other?,
         }
     }
+    let unsaved = std::mem::take(&mut dump.unsaved);
     collect(dump.finish(), &mut refusals)?;
-    Ok(refusals)
+    Ok((refusals, unsaved))
 }
 
 fn check_task(pid: Pid, dump: &mut FilesDump<'_>, refusals: &mut Vec<Refusal>) -> Result<()> {

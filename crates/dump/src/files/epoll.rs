@@ -7,8 +7,11 @@
 use std::collections::{HashMap, HashSet};
 
 use commensal_images::messages::{EventpollFileEntry, EventpollTfdEntry, FdTypes};
+use commensal_seized::later;
+use commensal_sys::epoll;
 use commensal_sys::kcmp::{self, EpollTarget, TaskFd};
 use commensal_sys::{Errno, Pid};
+use rustix::event::epoll::EventFlags;
 
 use super::fdinfo::{FdInfo, hex_word, word};
 use super::kind::Kind;
@@ -33,7 +36,8 @@ fn dump(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
     let lines = info.lines().filter(|line| line.starts_with("tfd:"));
     let tfd = lines
         .map(|line| target(&info, line))
-        .collect::<Result<_>>()?;
+        .collect::<Result<Vec<_>>>()?;
+    tell_of_losses(file, &tfd, dump);
     let entry = EventpollFileEntry {
         id,
         flags: file.flags,
@@ -42,6 +46,31 @@ fn dump(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
     };
     dump.epolls.waiting.push((file.place.clone(), entry));
     Ok(())
+}
+
+/// Says what of an instance a restore does not bring back.
+fn tell_of_losses(file: &OpenFile, targets: &[EventpollTfdEntry], dump: &mut FilesDump<'_>) {
+    // An older kernel has no such settings.
+    if epoll::busy_poll(file.fd()).is_ok_and(|params| params != epoll::BusyPoll::default()) {
+        dump.is_unsaved(file, "busy polling of an epoll instance (EPIOCSPARAMS)");
+    }
+    let disabled = targets.iter().filter(|target| is_disabled(target)).count();
+    if disabled > 0 && dump.writes() {
+        let place = file.place.clone();
+        later(move || {
+            tracing::warn!(
+                "{place}: after the restore, {disabled} files that had their one event (EPOLLONESHOT) are watched \
+                 for errors and hang-ups again"
+            )
+        });
+    }
+}
+
+/// Whether a target had its one event: the kernel then leaves it none to wait for, not even the two
+/// that it adds to every target.
+fn is_disabled(target: &EventpollTfdEntry) -> bool {
+    let flags = EventFlags::ONESHOT | EventFlags::ET | EventFlags::WAKEUP | EventFlags::EXCLUSIVE;
+    target.events & EventFlags::ONESHOT.bits() != 0 && target.events & !flags.bits() == 0
 }
 
 /// `tfd:  7 events:  19 data:  7  pos:0 ino:1ddd7 sdev:f`; all but the first in hexadecimal.

@@ -4,6 +4,7 @@ use commensal_images::messages::{
     FanotifyFileEntry, FanotifyInodeMarkEntry, FanotifyMarkEntry, FanotifyMountMarkEntry, FdTypes,
     FhEntry, MarkType,
 };
+use commensal_seized::later;
 
 use super::fdinfo::{FdInfo, hex_word};
 use super::handle::{WORDS, Watched};
@@ -21,6 +22,15 @@ pub const KIND: Kind = Kind {
 /// `FAN_MARK_FILESYSTEM` (fanotify_mark(2)).
 const FILESYSTEM: u32 = 0x100;
 
+/// `FAN_MARK_IGNORE` (fanotify_mark(2)): what is ignored has flags of its own.
+const IGNORE: u32 = 0x400;
+/// `FAN_MARK_IGNORED_SURV_MODIFY`.
+const SURVIVES: u32 = 0x40;
+
+/// `FAN_OPEN_PERM`, `FAN_ACCESS_PERM`, `FAN_OPEN_EXEC_PERM`, `FAN_PRE_ACCESS`: whoever does that
+/// waits for an answer.
+const PERMISSION: u32 = 0x1_0000 | 0x2_0000 | 0x4_0000 | 0x10_0000;
+
 /// `FILEID_INVALID` (include/linux/exportfs.h): a handle that is none.
 const NO_HANDLE: u32 = 0xff;
 
@@ -34,10 +44,14 @@ fn dump(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
     let marks = info
         .lines()
         .filter(|line| line.starts_with("fanotify ") && !line.starts_with("fanotify flags:"));
-    let mark = marks
+    let marks = marks
         .map(|line| mark(file, &info, line, dump))
-        .collect::<Result<_>>()?;
+        .collect::<Result<Vec<_>>>()?;
     warn_of_events(file, dump)?;
+    if marks.iter().any(|mark| mark.mask & PERMISSION != 0) {
+        warn_of_permission(file, dump);
+    }
+    let mark = marks.into_iter().flat_map(apart).collect();
     let entry = FanotifyFileEntry {
         id,
         flags: file.flags,
@@ -108,6 +122,39 @@ fn mark(
     Ok(entry)
 }
 
+/// What is watched and what is ignored of a mark, each for itself where the latter is of the newer
+/// kind: the restore would give both the flags of the older, which the kernel does not take. As a
+/// mark that has no more than the newer one's flags and mask it goes to fanotify_mark(2) as it was.
+fn apart(mark: FanotifyMarkEntry) -> Vec<FanotifyMarkEntry> {
+    if mark.mflags & IGNORE == 0 {
+        return vec![mark];
+    }
+    let watched = FanotifyMarkEntry {
+        mflags: mark.mflags & !(IGNORE | SURVIVES),
+        ignored_mask: 0,
+        ..mark.clone()
+    };
+    let ignored = FanotifyMarkEntry {
+        mask: mark.ignored_mask,
+        ignored_mask: 0,
+        ..mark
+    };
+    let entries = [watched, ignored].into_iter();
+    entries.filter(|entry| entry.mask != 0).collect()
+}
+
+fn warn_of_permission(file: &OpenFile, dump: &FilesDump<'_>) {
+    if dump.writes() {
+        let place = file.place.clone();
+        later(move || {
+            tracing::warn!(
+                "{place}: a fanotify group that others ask for permission: a restore that opens a file \
+                 marked so waits for an answer that nobody gives yet"
+            )
+        });
+    }
+}
+
 /// A mark on a file system. The images have no type for it; but the flags of a mark on an inode
 /// go to fanotify_mark(2) as they are, which then marks the file system of that inode: that of a
 /// mount point.
@@ -140,4 +187,28 @@ fn on_file_system(
         },
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ignored_in_the_newer_way_is_a_mark_for_itself() {
+        let mark = |mflags, mask, ignored_mask| FanotifyMarkEntry {
+            mflags,
+            mask,
+            ignored_mask,
+            ..FanotifyMarkEntry::default()
+        };
+        let older = mark(SURVIVES, 2, 8);
+        assert_eq!(apart(older.clone()), [older]);
+        let both = mark(IGNORE | SURVIVES | FILESYSTEM, 2, 8);
+        let [watched, ignored] = [
+            mark(FILESYSTEM, 2, 0),
+            mark(IGNORE | SURVIVES | FILESYSTEM, 8, 0),
+        ];
+        assert_eq!(apart(both), [watched, ignored.clone()]);
+        assert_eq!(apart(mark(ignored.mflags, 0, 8)), [ignored]);
+    }
 }

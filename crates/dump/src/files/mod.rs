@@ -48,6 +48,7 @@ mod table;
 mod timerfd;
 mod tty;
 mod tun;
+mod unsaved;
 mod unsupported;
 
 use std::collections::{HashMap, HashSet};
@@ -57,6 +58,7 @@ use commensal_images::messages::{FdTypes, FileEntry};
 use commensal_sys::Pid;
 
 pub use check::check;
+pub use unsaved::{Unsaved, warn};
 pub use finish::Finished;
 pub use images::Images;
 pub(crate) use kind::Kind;
@@ -125,6 +127,8 @@ pub struct FilesDump<'s> {
     bpf_maps: bpf_map::BpfMaps<'s>,
     tun_devices: TunDevices,
     pub(crate) sockets: Sockets<'s>,
+    /// What is said before the tree is stopped, of a pass that checks.
+    unsaved: Unsaved,
     held: Vec<table::Held>,
     /// Descriptors of ours that kcmp(2) may still be asked about.
     kept: Vec<OwnedFd>,
@@ -191,6 +195,7 @@ impl<'s> FilesDump<'s> {
             bpf_maps: bpf_map::BpfMaps::new(&images)?,
             tun_devices: TunDevices::new(),
             sockets: Sockets::new(&images, options, networks)?,
+            unsaved: Unsaved::new(),
             held: Vec::new(),
             kept: Vec::new(),
             images,

@@ -35,6 +35,7 @@ const PSEUDO: [u64; 8] = [
 
 fn dump(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
     let pos = offset(file)?;
+    dump.look_for_notify(file);
     write(file, id, pos, dump)
 }
 

@@ -20,7 +20,7 @@ const UDPLITE: u32 = IPPROTO_UDPLITE as u32;
 /// What kind of socket it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Kind {
-    /// `AF_INET` or `AF_INET6`.
+    /// `AF_INET` and so on.
     pub family: u32,
     /// `SOCK_STREAM`, `SOCK_DGRAM` or `SOCK_RAW`.
     pub kind: u32,
@@ -43,7 +43,8 @@ impl Kind {
         self.protocol == TCP && self.kind != SOCK_RAW
     }
 
-    fn is_udp(self) -> bool {
+    /// Whether it is a UDP or UDP-Lite socket, not a raw one.
+    pub fn is_udp(self) -> bool {
         matches!(self.protocol, UDP | UDPLITE) && self.kind != SOCK_RAW
     }
 }

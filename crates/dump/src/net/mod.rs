@@ -143,14 +143,25 @@ fn dump_inet(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
     }
     if !dump.writes() {
         inet::check(file, &dump.sockets.policy)?;
-        let usual = dump.sockets.usual_options.entry(ns_id).or_default();
-        return networks.inside(ns_id, || usual.warn_of_others(file, kind));
+        return look_for_lost_options(file, ns_id, dump);
     }
     match inet::dump(file, (id, ns_id), &mut dump.sockets)? {
         Some(entry) => dump.write(FdTypes::Inetsk, id, |to| to.isk = Some(entry)),
         // Its connection is saved with all others.
         None => Ok(()),
     }
+}
+
+/// Asks for options that a restore will not set, of a tree that runs.
+fn look_for_lost_options(file: &OpenFile, ns_id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
+    let kind = inet::Kind::of(file)?;
+    let networks = dump.sockets.tables.networks.clone();
+    let usual = dump.sockets.usual_options.entry(ns_id).or_default();
+    let others = networks.inside(ns_id, || usual.others(file.fd(), kind))?;
+    if !others.is_empty() {
+        dump.is_unsaved(file, format!("options of the socket: {}", others.join(", ")));
+    }
+    Ok(())
 }
 
 /// The image of a connection's state and queues.
@@ -164,7 +175,9 @@ fn write_stream(entry: &InetSkEntry, stream: &tcp::Stream, images: &Images<'_>) 
 
 fn dump_unix(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
     if !dump.writes() {
-        return unix::check(file, &mut dump.sockets, &dump.namespaces);
+        unix::check(file, &mut dump.sockets, &dump.namespaces)?;
+        let ns_id = dump.sockets.tables.networks.of_socket(file)?;
+        return look_for_lost_options(file, ns_id, dump);
     }
     let (entry, packets) =
         unix::dump(file, id, &mut dump.sockets, (&dump.namespaces, &dump.users))?;
@@ -213,10 +226,16 @@ fn dump_netlink(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()
         netlink::check_queue(file)?;
     }
     let entry = netlink::dump(file, id, &mut dump.sockets)?;
+    if !dump.writes() {
+        look_for_lost_options(file, entry.ns_id(), dump)?;
+    }
     dump.write(FdTypes::Netlinksk, id, |to| to.nlsk = Some(entry))
 }
 
 fn dump_packet(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
     let entry = packet::dump(file, id, &mut dump.sockets)?;
+    if !dump.writes() {
+        look_for_lost_options(file, entry.ns_id(), dump)?;
+    }
     dump.write(FdTypes::Packetsk, id, |to| to.psk = Some(entry))
 }

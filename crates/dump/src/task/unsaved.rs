@@ -18,6 +18,9 @@ use crate::{Place, Refusal, Result, proc};
 /// (prctl(2), PR_SET_TIMERSLACK), in nanoseconds. Real-time threads have none.
 const TIMER_SLACK: [u64; 2] = [50_000, 0];
 
+/// `PF_MCE_PROCESS` (include/linux/sched.h), in `/proc/PID/stat`.
+const PF_MCE_PROCESS: u32 = 0x80;
+
 /// Warns of what the thread `tid` of `pid` would not have after a restore.
 ///
 /// # Errors
@@ -40,6 +43,9 @@ pub fn warn(pid: Pid, tid: Tid) -> Result<()> {
         tracing::warn!(
             "thread {tid} is in another network namespace than its task {pid}: it gets that one"
         );
+    }
+    if has_memory_error_policy(pid, tid) {
+        tracing::warn!("what thread {tid} does on memory errors (PR_MCE_KILL) is not restored");
     }
     if tid == pid.leader() {
         warn_of_task(pid)?;
@@ -111,6 +117,12 @@ fn network(pid: Pid, tid: Tid) -> Option<u64> {
     Some(namespace.ok()?.ino())
 }
 
+/// Whether a thread chose what becomes of it when its memory fails (prctl(2), PR_MCE_KILL).
+fn has_memory_error_policy(pid: Pid, tid: Tid) -> bool {
+    let stat = proc::Stat::read_from(pid, &format!("task/{tid}/stat"));
+    stat.is_ok_and(|stat| stat.flags & PF_MCE_PROCESS != 0)
+}
+
 /// `None` where we may not know.
 fn timer_slack(tid: Tid) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{tid}/timerslack_ns")).ok()?;
@@ -140,9 +152,11 @@ mod tests {
 
     #[test]
     fn what_prctl_sets_is_seen() {
-        // Memory that is merged, and speculation that is not done any more (force-disabled).
+        // Memory that is merged, speculation that is not done any more (force-disabled), and an
+        // early signal on memory errors.
         let program = "import ctypes, os; libc = ctypes.CDLL(None); \
-                       print(libc.prctl(67, 1, 0, 0, 0), libc.prctl(53, 0, 8, 0, 0), flush=True); \
+                       print(libc.prctl(67, 1, 0, 0, 0), libc.prctl(53, 0, 8, 0, 0), \
+                             libc.prctl(33, 1, 1, 0, 0), flush=True); \
                        os.read(0, 1)";
         let mut child = std::process::Command::new("python3")
             .args(["-c", program])
@@ -155,11 +169,13 @@ mod tests {
         std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut said).unwrap();
         let pid = Pid::new(child.id() as i32).unwrap();
         let (merges, speculates) = (merges_memory(pid), speculation(pid));
+        let chose = has_memory_error_policy(pid, pid.leader());
         drop(child.stdin.take());
         child.wait().unwrap();
         let has: Vec<&str> = said.split_whitespace().collect();
         // Not every kernel merges, and not every processor speculates.
         assert_eq!(merges, has[0] == "0");
+        assert!(chose && has[2] == "0");
         let forced = |lines: &[String]| lines.iter().any(|line| line.contains("force mitigated"));
         let ours = speculation(own_pid());
         assert_eq!(forced(&speculates), forced(&ours) || has[1] == "0");
