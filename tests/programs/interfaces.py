@@ -30,6 +30,10 @@ link set inner0 up
 link set inner1 up
 link set br0 up
 addr add 10.2.0.1/24 dev br0
+link add br1 address 02:00:00:00:00:04 type bridge
+link set br1 up
+addr add 10.3.0.1/24 dev br1
+route add 198.51.100.0/24 nexthop via 10.3.0.2 nexthop via 10.1.0.1
 route add 192.0.2.0/24 via 10.1.0.1
 rule add to 203.0.113.0/24 lookup 100
 route add 203.0.113.0/24 dev eth0 table 100
@@ -39,6 +43,7 @@ route add 203.0.113.0/24 dev eth0 table 100
 LOSSY = """
 neigh add 10.1.0.7 lladdr 02:00:00:00:00:07 dev eth0
 link set eth0 alias uplink
+link set inner1 txqueuelen 77
 link set br0 type bridge ageing_time 500
 link set inner1 type bridge_slave hairpin on
 """

@@ -60,6 +60,10 @@ fn a_veth_pair_a_bridge_routes_and_rules_come_back() {
     machine_or_skip!(has_interfaces(), "the kernel has no veth or no bridges");
     let target = Target::spawn_for_restore(&container(&[]));
     assert!(answers(), "before");
+    let over_br1 = "route show dev br1";
+    wait_for("a bridge without a carrier", || {
+        inside(&target, over_br1).contains("linkdown").then_some(())
+    });
     let images = target.images_dir("images");
     let dump = Dumper::chosen().run(target.pid(), &images, Then::Kill, &[]);
     assert!(dump.is_ok(), "{dump:?}");
@@ -75,6 +79,8 @@ fn a_veth_pair_a_bridge_routes_and_rules_come_back() {
     assert!(answers(), "after");
     let port = inside(&target, "link show inner1 master br0");
     assert!(!port.is_empty(), "the bridge has its port");
+    assert!(inside(&target, over_br1).contains("10.3.0.0/24"));
+    assert!(inside(&target, "route show 198.51.100.0/24").contains("nexthop via 10.3.0.2 dev br1"));
 }
 
 #[test]
@@ -147,7 +153,9 @@ fn what_the_images_have_no_place_for_is_refused_by_name() {
     target.wait_rounds(2);
     let images = target.images_dir("accepted");
     let dump = Dumper::Commensal.run(target.pid(), &images, Then::Resume, &["--accept-loss"]);
-    assert!(dump.is_ok(), "{dump:?}");
+    let dump = dump.expect("it is accepted");
+    let queue = "the length of the queue of inner1, 77 packets,";
+    assert!(dump.message.contains(queue), "{}", dump.message);
     target.wait_rounds(2);
 }
 

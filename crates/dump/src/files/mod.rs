@@ -58,7 +58,6 @@ use commensal_images::messages::{FdTypes, FileEntry};
 use commensal_sys::Pid;
 
 pub use check::check;
-pub use unsaved::{Unsaved, warn};
 pub use finish::Finished;
 pub use images::Images;
 pub(crate) use kind::Kind;
@@ -71,6 +70,7 @@ pub use tty::{Drained, UnreadData};
 pub use tun::{
     Device as TunDevice, Devices as TunDevices, USUAL_SEND_BUFFER as USUAL_TUN_SEND_BUFFER,
 };
+pub use unsaved::{Unsaved, warn};
 
 use crate::mnt::Namespaces;
 use crate::net::Sockets;

@@ -159,7 +159,10 @@ fn look_for_lost_options(file: &OpenFile, ns_id: u32, dump: &mut FilesDump<'_>) 
     let usual = dump.sockets.usual_options.entry(ns_id).or_default();
     let others = networks.inside(ns_id, || usual.others(file.fd(), kind))?;
     if !others.is_empty() {
-        dump.is_unsaved(file, format!("options of the socket: {}", others.join(", ")));
+        dump.is_unsaved(
+            file,
+            format!("options of the socket: {}", others.join(", ")),
+        );
     }
     Ok(())
 }

@@ -134,7 +134,9 @@ pub fn dump_and_then(
 /// What a dump of a victim would refuse, asked while it runs, with these `zombies` in its tree.
 pub fn asked(victim: &Victim, zombies: &[Pid], options: &Options) -> Vec<Refusal> {
     let live = [victim.pid()];
-    check(&live, zombies, &commensal_dump::pidns::Pids::OURS, options).unwrap().0
+    check(&live, zombies, &commensal_dump::pidns::Pids::OURS, options)
+        .unwrap()
+        .0
 }
 
 /// The first refusal of a dump of what may be another thing as long as the victim runs, so that

@@ -96,6 +96,15 @@ impl Kind {
         }
     }
 
+    /// How many packets may wait in its queue, of a new one: `DEFAULT_TX_QUEUE_LEN`
+    /// (include/net/pkt_sched.h), and `TUN_READQ_SIZE` (drivers/net/tun.c).
+    pub fn usual_queues(&self) -> &'static [u32] {
+        match self {
+            Self::Tun(_) => &[500, 1000],
+            _ => &[1000],
+        }
+    }
+
     /// What the images would lack of it.
     pub fn lost(&self) -> Result<Option<&'static str>> {
         match self {

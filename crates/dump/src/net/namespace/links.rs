@@ -31,6 +31,8 @@ pub struct Link {
     master: Option<u32>,
     /// What it is.
     pub kind: Kind,
+    /// How many packets may wait to be sent.
+    queue: Option<u32>,
     /// What it has and the images have no place for.
     lost: Vec<&'static str>,
 }
@@ -158,9 +160,14 @@ impl Link {
         }
     }
 
-    /// Tells what a restore must be given to make it again, if it must be.
+    /// Tells what a restore must be given to make it again, if it must be, and what it forgets.
     pub fn advise(&self) {
         let name = &self.name;
+        let usual = self.kind.usual_queues();
+        if let Some(packets) = self.queue.filter(|packets| !usual.contains(packets)) {
+            let what = format!("the length of the queue of {name}, {packets} packets,");
+            later(move || tracing::warn!("{what} is not restored (ip link set txqueuelen)"));
+        }
         let (what, option) = match self.kind {
             Kind::Veth if self.leads_outside() => (
                 "one end of a veth pair whose other end is outside of the namespace",

@@ -10,6 +10,8 @@ use crate::net::sock_diag::{attributes, u32_at};
 
 /// The bytes that come first.
 const MAGIC: usize = 4;
+/// The length of `struct nlmsghdr`, in bytes.
+const NETLINK_HEADER: usize = 16;
 /// The length of `struct rtmsg` and of `struct fib_rule_hdr`, in bytes.
 const HEADER: usize = 12;
 
@@ -20,10 +22,14 @@ const FRA_TABLE: u16 = 15;
 const RT_TABLE_MAIN: u32 = 254;
 const RT_TABLE_LOCAL: u32 = 255;
 const RTPROT_KERNEL: u8 = 2;
+const RTA_MULTIPATH: u16 = 9;
+/// `RTNH_F_DEAD` and `RTNH_F_LINKDOWN`.
+const STATE: u8 = 1 | 16;
 /// Where a new namespace has its rule for the main table.
 const MAIN_PRIORITY: u32 = 32766;
 
-/// The routes without those that the kernel makes for the addresses of interfaces.
+/// The routes without those that the kernel makes for the addresses of interfaces, and without what
+/// an interface that has lost its carrier has made of them: the kernel takes no route like that.
 ///
 /// # Errors
 ///
@@ -34,7 +40,46 @@ pub fn routes(saved: &[u8]) -> io::Result<Vec<u8>> {
         let table = table.unwrap_or_else(|| route[4].into());
         Ok(table != RT_TABLE_LOCAL || route[5] != RTPROT_KERNEL)
     });
-    Ok([&saved[..MAGIC.min(saved.len())], &kept?].concat())
+    let mut kept = kept?;
+    each_message(&mut kept, without_state)?;
+    Ok([&saved[..MAGIC.min(saved.len())], &kept].concat())
+}
+
+/// Clears `RTNH_F_DEAD` and `RTNH_F_LINKDOWN` of a message with a route, and of its next hops.
+fn without_state(route: &mut [u8]) {
+    // The lowest byte of `rtm_flags`, the last field of `struct rtmsg`.
+    let (header, mut rest) = route.split_at_mut(NETLINK_HEADER + HEADER);
+    header[NETLINK_HEADER + 8] &= !STATE;
+    while let Some((attribute, others)) = split(rest) {
+        let (header, mut hops) = attribute.split_at_mut(4);
+        if u16::from_ne_bytes([header[2], header[3]]) == RTA_MULTIPATH {
+            while let Some((hop, others)) = split(hops) {
+                hop[2] &= !STATE;
+                hops = others;
+            }
+        }
+        rest = others;
+    }
+}
+
+/// The first record that begins with its own length in two bytes, and what follows it.
+fn split(records: &mut [u8]) -> Option<(&mut [u8], &mut [u8])> {
+    let length = usize::from(u16::from_ne_bytes([*records.first()?, *records.get(1)?]));
+    (length >= 4).then(|| records.split_at_mut_checked(length.next_multiple_of(4)))?
+}
+
+fn each_message(messages: &mut [u8], change: impl Fn(&mut [u8])) -> io::Result<()> {
+    let mut rest = messages;
+    while !rest.is_empty() {
+        let length = NetlinkBuffer::new_checked(&*rest)
+            .map_err(invalid)?
+            .length();
+        let length = (length as usize).next_multiple_of(4).min(rest.len());
+        let (message, others) = rest.split_at_mut(length);
+        change(message);
+        rest = others;
+    }
+    Ok(())
 }
 
 /// The rules of IPv4, and behind them those of IPv6 that a new namespace has not: the restore
@@ -127,6 +172,28 @@ mod tests {
         assert_eq!(routes(&saved.concat()).unwrap(), kept.concat());
         assert_eq!(routes(b"").unwrap(), b"");
         assert!(routes(b"magi and no message").is_err());
+    }
+
+    #[test]
+    fn routes_over_what_has_no_carrier_are_told_without_that() {
+        let with = |state: u8| {
+            let hop = |index: u8| [8, 0, state | 4, 0, index, 0, 0, 0];
+            let flags = [state, 0, 0, 0];
+            let header = [2, 0, 0, 0, 254, 3, 0, 1];
+            let attributes = [
+                [8, 0, 15, 0, 254, 0, 0, 0],
+                [20, 0, 9, 0, 8, 0, state | 4, 0],
+            ];
+            let payload = [
+                &header[..],
+                &flags,
+                &attributes.concat(),
+                &[7, 0, 0, 0],
+                &hop(8),
+            ];
+            [b"magi".to_vec(), message(24, 0, 1, &payload.concat())].concat()
+        };
+        assert_eq!(routes(&with(STATE)).unwrap(), with(0));
     }
 
     #[test]

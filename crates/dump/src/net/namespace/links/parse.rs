@@ -17,6 +17,7 @@ pub(super) const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
+const IFLA_TXQLEN: u16 = 13;
 pub(super) const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
 const IFLA_GROUP: u16 = 27;
@@ -50,6 +51,7 @@ pub(super) fn parse(answer: &[u8]) -> io::Result<Link> {
         other_at: At::Here,
         master: None,
         kind: Kind::without_info(link_type),
+        queue: None,
         lost: Vec::new(),
     };
     for attribute in attributes(answer, HEADER) {
@@ -60,6 +62,7 @@ pub(super) fn parse(answer: &[u8]) -> io::Result<Link> {
                 link.name = String::from_utf8_lossy(name).into_owned();
             }
             IFLA_MTU => link.mtu = u32_at(&value, 0)?,
+            IFLA_TXQLEN => link.queue = Some(u32_at(&value, 0)?),
             IFLA_ADDRESS => link.address = Some(value),
             IFLA_LINK => link.other = Some(u32_at(&value, 0)?),
             IFLA_LINK_NETNSID => link.other_at = At::Id(u32_at(&value, 0)? as i32),
