@@ -95,6 +95,10 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = PreCopy::default().deadline.as_secs(),
           requires = "pre_copy")]
     deadline: u64,
+    /// Load no programs of BPF into the kernel, which read what it has written down of the tasks: ask each
+    /// task, which makes it stand still longer.
+    #[arg(long)]
+    no_bpf: bool,
     /// Name a thing that the restore will provide: `file[MNT_ID:INODE]`, `tty[RDEV:DEV]` or
     /// `unix[INODE]`, as CRIU takes it.
     #[arg(long, value_name = "RESOURCE")]
@@ -187,6 +191,7 @@ fn options(args: Args, images_dir: PathBuf) -> Options {
             Some(LockMethod::Skip) => NetworkLock::Skip,
             None => NetworkLock::installed(),
         },
+        bpf: !args.no_bpf,
         external: args.external,
         pre_copy: args.pre_copy.then(|| PreCopy {
             rounds: args.rounds,

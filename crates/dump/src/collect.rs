@@ -35,7 +35,7 @@ use crate::{Error, Options, Result, Summary};
 
 pub use finish::Collected;
 use memory::Asked;
-pub use memory::{Copier, Memory};
+pub use memory::{Copier, Memory, beside};
 
 /// Collects one task after the other, and what they share.
 pub struct Collector<'s, 'p, S> {
@@ -81,7 +81,8 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
     pub fn prepare(
         root: Pid,
         set: &'s ImageSet<S>,
-        prepared: &mut Prepared,
+        prepared: &Prepared,
+        (records, cgroups): (Records, Option<Cgroups>),
         pages: &'p PageWriter<'s, S>,
         options: &'s Options,
     ) -> Result<Self> {
@@ -93,19 +94,18 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
             links::foresee(&mut files, &mut mapped_files, mappings);
         }
         let tasks = prepared.mappings.keys().copied();
-        files.foresee_descriptors(tasks.filter(|pid| !prepared.records.have_files(*pid)));
-        let objects = Ids::new()?;
+        files.foresee_descriptors(tasks.filter(|pid| !records.have_files(*pid)));
         Ok(Self {
             set,
             layout: Arc::new(Layout::of_this_processor()),
             security: security::module(),
-            own_ids: objects.own().clone(),
-            objects,
+            own_ids: prepared.ids.own().clone(),
+            objects: prepared.ids.clone(),
             root,
-            records: std::mem::take(&mut prepared.records),
+            records,
             running,
             root_ids: TaskKobjIdsEntry::default(),
-            cgroups: prepared.cgroups.take(),
+            cgroups,
             sets: HashMap::new(),
             ids: HashMap::new(),
             tables: HashMap::new(),
@@ -129,7 +129,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         self.running.iter().copied()
     }
 
-    /// What the kernel has written down of the running tree's large tasks.
+    /// What the kernel has written down of the running tree.
     pub fn records(&self) -> &Records {
         &self.records
     }
@@ -157,15 +157,16 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         let forked = live.iter().any(|pid| !self.running.contains(pid));
         for &pid in &live {
             let id = self.pids.task(pid)?;
-            let entered = !self.records.have_whole(pid);
+            // Before it is entered, which maps something.
+            self.records.read(pid);
             copier.copy(Asked {
                 pid,
                 id,
                 forked,
-                entered,
+                entered: !self.records.have_whole(pid),
+                mapping_changes: self.records.mapping_changes(pid),
             })?;
         }
-        self.records.read();
         let told = self.records.objects(&live);
         if let Some((own, _)) = &told {
             self.objects.are_told(own);

@@ -197,6 +197,9 @@ pub struct Options {
     /// on, where they have the pages themselves. The earlier images are of no use alone then.
     pub auto_dedup: bool,
 
+    /// Read what the kernel has written down of the tasks, by programs of BPF, where we may: that halves
+    /// the time for which a tree stands still. Otherwise each task is asked.
+    pub bpf: bool,
     /// Set by the caller to give the dump up at the next step.
     pub cancel: Cancel,
 }
@@ -249,6 +252,7 @@ impl Default for Options {
             page_server: None,
             lazy_pages: None,
             auto_dedup: false,
+            bpf: true,
             cancel: Cancel::default(),
         }
     }

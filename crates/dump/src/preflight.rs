@@ -10,6 +10,7 @@ use crate::files;
 use crate::net::namespace::Networks;
 use crate::pidns::Pids;
 use crate::prepare::Prepared;
+use crate::records::Loading;
 use crate::task::unsaved;
 use crate::tree::ids::Ids;
 use crate::tree::namespaces::{Namespaces, own_pid};
@@ -24,21 +25,21 @@ use crate::{Error, Options, Place, Refusal, Result, mnt, proc};
 ///
 /// [`Error::Refused`] with all refusals, [`Error::Gone`] when there is no such
 /// task.
-pub fn check(root: Pid, options: &Options) -> Result<Prepared> {
+pub fn check(root: Pid, options: &Options, readers: &Loading) -> Result<Prepared> {
     for _ in 0..LOOKS {
-        match look(root, options) {
+        match look(root, options, readers) {
             // A child that came and went; the tree is another one now.
             Err(Error::Gone { pid }) if pid != root => {}
             looked => return looked,
         }
     }
-    look(root, options)
+    look(root, options, readers)
 }
 
 /// How often a running tree whose tasks come and go is looked at anew.
 const LOOKS: usize = 8;
 
-fn look(root: Pid, options: &Options) -> Result<Prepared> {
+fn look(root: Pid, options: &Options, readers: &Loading) -> Result<Prepared> {
     let tasks = walk(root)?;
     let mut refusals = Vec::new();
     refusals.extend(ourselves(root)?);
@@ -65,7 +66,8 @@ fn look(root: Pid, options: &Options) -> Result<Prepared> {
     refusals.extend(mnt::check(&pids, &inside, options)?);
     let (refused, unsaved) = files::check(&pids, &zombies, &inside, options)?;
     refusals.extend(refused);
-    let mut prepared = Prepared::new(root, &pids, inside, options, &mut refusals)?;
+    let with = (readers.readers(), options);
+    let mut prepared = Prepared::new(root, &pids, inside, with, &mut refusals)?;
     none(refusals)?;
     prepared.networks = Networks::of(&pids)?;
     prepared.users = users;

@@ -11,7 +11,7 @@ use crate::cgroup::Cgroups;
 use crate::mm::{Allow, MappedFileCache, Mappings, PageWriter, Tracker};
 use crate::net::namespace::Networks;
 use crate::pidns::Pids;
-use crate::records::{MappingChanges, Records};
+use crate::records::{Readers, Records};
 use crate::rounds::Rounds;
 use crate::tree::ids::Ids;
 use crate::tree::namespaces::has_own;
@@ -40,9 +40,10 @@ pub struct Prepared {
     pub networks: Networks,
     /// What it calls users and groups.
     pub users: Users,
-    /// What the kernel has written down of large tasks.
+    /// What the kernel has written down of them.
     pub records: Records,
-    changes: MappingChanges,
+    /// How far the kernel's count of changes was when the mappings of each were read.
+    changes: HashMap<Pid, u64>,
 }
 
 impl Prepared {
@@ -56,11 +57,10 @@ impl Prepared {
         root: Pid,
         tasks: &[Pid],
         pids: Pids,
-        options: &Options,
+        (readers, options): (Option<&Readers>, &Options),
         refusals: &mut Vec<Refusal>,
     ) -> Result<Self> {
         let cgroups = options.cgroups.then(|| Cgroups::new(root, options));
-        let (records, changes) = Records::prepare(tasks);
         let mut prepared = Self {
             allow: Allow {
                 protection_keys: options.accept_loss,
@@ -77,8 +77,8 @@ impl Prepared {
             pids,
             networks: Networks::default(),
             users: Users::OURS,
-            records,
-            changes,
+            records: Records::of(tasks, readers),
+            changes: HashMap::new(),
         };
         for &pid in tasks {
             match prepared.read(pid) {
@@ -139,10 +139,10 @@ impl Prepared {
         Ok(mappings)
     }
 
-    /// Whether the kernel tells that the mappings of a task that stands still, and their flags, are as
-    /// they were read.
-    pub fn mappings_hold(&self, pid: Pid) -> bool {
-        self.changes.none(pid)
+    /// Whether the mappings of a task that stands still, and their flags, are as they were read, by how far
+    /// the kernel has counted their `changes` now, if it tells.
+    pub fn mappings_hold(&self, pid: Pid, changes: Option<u64>) -> bool {
+        changes.is_some() && self.changes.get(&pid) == changes.as_ref()
     }
 
     /// What is known of the written pages of a task, with pre-copy.
@@ -172,7 +172,9 @@ impl Prepared {
     }
 
     pub(crate) fn read(&mut self, pid: Pid) -> Result<Mappings> {
-        self.changes.begin(pid);
+        self.changes.remove(&pid);
+        let changes = self.records.mapping_changes(pid);
+        self.changes.extend(changes.map(|changes| (pid, changes)));
         Mappings::read(pid, &mut self.files, self.allow)
     }
 }

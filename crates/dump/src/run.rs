@@ -10,7 +10,7 @@ use commensal_seized::Silence;
 use commensal_sys::Pid;
 
 use crate::choices;
-use crate::collect::{Collected, Collector, Copier, Memory};
+use crate::collect::{Collected, Collector, Copier, Memory, beside};
 use crate::cpu_info::cpu_info;
 use crate::end::End;
 use crate::let_go::Standing;
@@ -20,6 +20,7 @@ use crate::output::{auto_dedup, images_dir, share, size_of_images, write_stats};
 use crate::prepare::Prepared;
 use crate::progress::Progress;
 use crate::punctual::Punctual;
+use crate::records::Loading;
 use crate::stages::Stages;
 use crate::tree::{self, Frozen};
 use crate::{Error, Hooks, Options, Result, Summary, Then, inventory, preflight, timens};
@@ -93,6 +94,10 @@ fn run<S: ImageSink + Send>(
     options: &Options,
     hooks: &dyn Hooks,
 ) -> Result<(Summary, S)> {
+    let readers = match options.bpf {
+        true => Loading::begin(),
+        false => Loading::none(),
+    };
     choices::refuse_lazy(root, options)?;
     // From our own network.
     let server = options.page_server.as_ref().map(PageServer::connect);
@@ -104,6 +109,7 @@ fn run<S: ImageSink + Send>(
             network,
             server,
             lazy,
+            readers,
         };
         run_here(root, sink, options, hooks, around)
     })
@@ -117,6 +123,8 @@ struct Surroundings<'n> {
     server: Option<PageServer>,
     /// What gives those that stay in the tree to who fetches them.
     lazy: Option<LazyServer>,
+    /// What reads the kernel's records.
+    readers: Loading,
 }
 
 /// The same, from a thread that is in the tree's network namespace.
@@ -129,11 +137,12 @@ fn run_here<S: ImageSink>(
         network,
         server,
         lazy,
+        readers,
     }: Surroundings<'_>,
 ) -> Result<(Summary, S)> {
     let options = &choices::lock_of_own_network(options, network);
     let run_id = inventory::run_id();
-    let mut prepared = preflight::check(root, options)?;
+    let mut prepared = preflight::check(root, options, &readers)?;
     prepared.networks.check(&Networks::default(), options)?;
     let set = ImageSet::new(sink(&mut prepared)?);
     if options.cpu_info {
@@ -149,14 +158,20 @@ fn run_here<S: ImageSink>(
         .cancel(options.cancel.clone())
         .progress(&copied)
         .server(server.as_ref());
-    progress.expect(prepared.reserve(&pages)?);
+    let of_all = (
+        std::mem::take(&mut prepared.records),
+        prepared.cgroups.take(),
+    );
+    let (collector, room) = beside(
+        || Collector::prepare(root, &set, &prepared, of_all, &pages, options),
+        || prepared.reserve(&pages),
+    );
+    let collector = collector?;
+    progress.expect(room?);
     options.cancel.check()?;
-
-    let collector = Collector::prepare(root, &set, &mut prepared, &pages, options)?;
     let stages = Stages::new(hooks, network);
     // The tasks of a group that is frozen already could not be looked at: they do not come to rest.
     let looked_at = options.freeze_cgroup.is_none();
-    let candidates = tree::candidates(collector.tasks().filter(|_| looked_at))?;
     let networks = prepared.networks.clone();
     let memory = Memory::new(prepared, &pages);
     // Who is told something may keep us waiting.
@@ -164,6 +179,8 @@ fn run_here<S: ImageSink>(
     let _punctual = Punctual::start();
     let still = thread::scope(|scope| {
         let copier = Copier::start(scope, memory);
+        let candidates = tree::candidates(collector.tasks().filter(|_| looked_at))?;
+        copier.runs()?;
         let freezing = Instant::now();
         let mut frozen = tree::freeze(root, candidates, collector.records(), options)?;
         if options.then == Then::Kill {

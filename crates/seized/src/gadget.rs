@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use commensal_sys::{Pid, RemoteAddr, process_vm};
+use memchr::memmem;
 
 use crate::maps::{Mapping, Maps};
 
@@ -126,11 +127,7 @@ fn offsets(pid: Pid, mapping: &Mapping) -> Offsets {
 fn search(pid: Pid, mapping: &Mapping) -> Option<Offsets> {
     let mut text = vec![0u8; mapping.range.len().min(SEARCH_LIMIT) as usize];
     process_vm::read(pid, mapping.range.start(), &mut text).ok()?;
-    let find = |code: &[u8]| {
-        text.windows(code.len())
-            .position(|window| window == code)
-            .map(|at| at as u64)
-    };
+    let find = |code: &[u8]| memmem::find(&text, code).map(|at| at as u64);
     Some(Offsets {
         syscall: find(SYSCALL_RET),
         restorer: RESTORERS.iter().find_map(|code| find(code)),

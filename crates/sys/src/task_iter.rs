@@ -15,12 +15,14 @@ mod program;
 mod record;
 
 use core::marker::PhantomData;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use zerocopy::FromBytes;
 
 use crate::{Errno, Error, Pid, Result};
-use btf::Btf;
+use btf::{Btf, KernelFile};
+use program::Program;
 
 pub use record::{FileRecord, Objects, Plain, Shared, TaskRecord, ThreadRecord};
 
@@ -36,6 +38,7 @@ impl Record for TaskRecord {}
 
 mod sealed {
     use super::btf::Btf;
+    use super::program::Program;
 
     /// What the kernel visits.
     pub trait Visited {
@@ -46,7 +49,7 @@ mod sealed {
         const ALL_THREADS: bool;
 
         /// The program that copies a record.
-        fn program(btf: &Btf) -> Option<Vec<u64>>;
+        fn program(btf: &Btf) -> Option<Program>;
     }
 }
 
@@ -54,7 +57,7 @@ impl sealed::Visited for ThreadRecord {
     const ITERATION: &str = "bpf_iter_task";
     const ALL_THREADS: bool = true;
 
-    fn program(btf: &Btf) -> Option<Vec<u64>> {
+    fn program(btf: &Btf) -> Option<Program> {
         program::threads::program(btf)
     }
 }
@@ -63,7 +66,7 @@ impl sealed::Visited for TaskRecord {
     const ITERATION: &str = "bpf_iter_task";
     const ALL_THREADS: bool = false;
 
-    fn program(btf: &Btf) -> Option<Vec<u64>> {
+    fn program(btf: &Btf) -> Option<Program> {
         program::task::program(btf)
     }
 }
@@ -72,21 +75,26 @@ impl sealed::Visited for FileRecord {
     const ITERATION: &str = "bpf_iter_task_file";
     const ALL_THREADS: bool = false;
 
-    fn program(btf: &Btf) -> Option<Vec<u64>> {
+    fn program(btf: &Btf) -> Option<Program> {
         program::files::program(btf)
     }
 }
 
 /// A program in the kernel that copies records.
 #[derive(Debug)]
-pub struct Reader<R>(OwnedFd, PhantomData<R>);
+pub struct Reader<R> {
+    program: OwnedFd,
+    /// Held while it runs: it has room for one record.
+    running: Arc<Mutex<()>>,
+    of: PhantomData<R>,
+}
 
 /// Where the fields of the kernel's structures are.
 #[derive(Debug)]
 pub struct KernelTypes(Btf);
 
 impl KernelTypes {
-    /// Reads the kernel's type information, some megabytes.
+    /// Looks through the kernel's type information, some megabytes, in about a millisecond.
     ///
     /// # Errors
     ///
@@ -98,8 +106,7 @@ impl KernelTypes {
         if own.st_ino != FIRST_PID_NAMESPACE {
             return Err(Error::new("bpf", 0, Errno::PERM));
         }
-        let bytes = std::fs::read("/sys/kernel/btf/vmlinux");
-        let bytes = bytes.map_err(|error| {
+        let bytes = KernelFile::open().map_err(|error| {
             let errno = Errno::from_io_error(&error).unwrap_or(Errno::NOENT);
             Error::new("read of BTF", 0, errno)
         })?;
@@ -122,10 +129,16 @@ impl<R: Record> Reader<R> {
     pub fn load(types: &KernelTypes) -> Result<Self> {
         let KernelTypes(btf) = types;
         let found = R::program(btf).zip(btf.function(R::ITERATION));
-        let (instructions, function) = found.ok_or_else(missing)?;
+        let (program, function) = found.ok_or_else(missing)?;
+        let failed = |call| move |errno| Error::new(call, 0, errno);
+        let room = call::room(program.record_len()).map_err(failed("BPF_MAP_CREATE"))?;
+        let instructions = program.instructions(room.as_fd());
         let program = call::load(&instructions, program::LICENSE, function);
-        let program = program.map_err(|errno| Error::new("BPF_PROG_LOAD", 0, errno))?;
-        Ok(Self(program, PhantomData))
+        Ok(Self {
+            program: program.map_err(failed("BPF_PROG_LOAD"))?,
+            running: Arc::default(),
+            of: PhantomData,
+        })
     }
 
     /// Directs the program at one task.
@@ -151,11 +164,12 @@ impl<R: Record> Reader<R> {
     }
 
     fn link(&self, pid: Pid, (tid, task): (u32, u32)) -> Result<Records<R>> {
-        let link = call::link(&self.0, tid, task);
+        let link = call::link(&self.program, tid, task);
         let link = link.map_err(|errno| Error::new("BPF_LINK_CREATE", pid.get(), errno))?;
         Ok(Records {
             pid,
             link,
+            running: Arc::clone(&self.running),
             of: PhantomData,
         })
     }
@@ -166,6 +180,7 @@ impl<R: Record> Reader<R> {
 pub struct Records<R> {
     pid: Pid,
     link: OwnedFd,
+    running: Arc<Mutex<()>>,
     of: PhantomData<R>,
 }
 
@@ -180,6 +195,8 @@ impl<R: Record> Records<R> {
         let iterator = call::iterate(&self.link).map_err(failed("BPF_ITER_CREATE"))?;
         let mut bytes = Vec::new();
         let mut buffer = vec![0; READ];
+        // What a panic left of a record is written over by the next.
+        let _running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match rustix::io::read(&iterator, &mut buffer) {
                 Ok(0) => break,

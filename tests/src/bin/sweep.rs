@@ -69,6 +69,7 @@ const NETWORKS: &str = "two tasks in two network namespaces";
 /// What is killed.
 const CHAIN: &str = "the chain of states";
 const DUMP: &str = "commensal dump";
+const ASKING: &str = "commensal dump --no-bpf";
 const PRE_COPY: &str = "commensal dump --pre-copy";
 const LAZY: &str = "criu dump --lazy-pages";
 
@@ -87,7 +88,7 @@ fn main() -> ExitCode {
         other => panic!("--signal {other}: kill, int, term or hup"),
     };
     let mut clean = true;
-    for dumper in [CHAIN, DUMP, PRE_COPY, LAZY] {
+    for dumper in [CHAIN, DUMP, ASKING, PRE_COPY, LAZY] {
         for (target, child, modes, coarser) in TARGETS {
             let name = format!("{dumper}: {target}");
             if !names.is_empty() && !names.iter().any(|part| name.contains(part.as_str())) {
@@ -140,8 +141,10 @@ fn command(dumper: &str, target: &Subject) -> Command {
         ])
         .arg(target.images())
         .arg(target.pid().to_string());
-    if dumper == PRE_COPY {
-        command.arg("--pre-copy");
+    match dumper {
+        ASKING => drop(command.arg("--no-bpf")),
+        PRE_COPY => drop(command.arg("--pre-copy")),
+        _ => {}
     }
     command
 }

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
-use std::sync::{Arc, Barrier};
 use std::thread::{Scope, ScopedJoinHandle, scope, yield_now};
 use std::time::{Duration, Instant};
 
@@ -42,6 +41,8 @@ pub struct Asked {
     pub forked: bool,
     /// Whether it will likely be entered meanwhile.
     pub entered: bool,
+    /// How far the kernel has counted the changes of its mappings, if it tells.
+    pub mapping_changes: Option<u64>,
 }
 
 /// A task's memory, whose private pages are in the images.
@@ -74,9 +75,9 @@ impl<'p, 's, S: ImageSink> Memory<'p, 's, S> {
             id,
             forked,
             entered,
+            mapping_changes,
         } = asked;
-        // To be known before the task is entered, which maps something.
-        let same = self.prepared.mappings_hold(pid);
+        let same = self.prepared.mappings_hold(pid, mapping_changes);
         let mut mappings = self.prepared.mappings(pid, same)?;
         if forked {
             mappings.may_have_forked();
@@ -127,9 +128,10 @@ impl<'p, 's, S: ImageSink> Memory<'p, 's, S> {
     }
 }
 
-/// What is told of each task, in this order.
+/// What is told: at first, and then of each task, in this order.
 #[derive(Debug)]
 enum Told {
+    Runs,
     MayEnter,
     Copied(Copied),
 }
@@ -145,19 +147,17 @@ pub struct Copier<'scope> {
 pub type Trackers = HashMap<Pid, Tracker>;
 
 impl<'scope> Copier<'scope> {
-    /// Starts the thread, and waits until it runs: it has nothing to do yet.
+    /// Starts the thread.
     pub fn start<'p: 'scope, 's: 'scope, S: ImageSink + 'scope>(
         scope: &'scope Scope<'scope, '_>,
         mut memory: Memory<'p, 's, S>,
     ) -> Self {
         let (asked, tasks) = channel();
         let (sender, told) = channel();
-        let running = Arc::new(Barrier::new(2));
         let silence = Silence::of_thread();
-        let started = Arc::clone(&running);
         let thread = scope.spawn(move || {
             let _keeping = silence.keep();
-            started.wait();
+            let _ = sender.send(Ok(Told::Runs));
             for task in tasks {
                 let copied = memory.task(task, &|| drop(sender.send(Ok(Told::MayEnter))));
                 // Nobody waits for the others after a failure.
@@ -167,11 +167,22 @@ impl<'scope> Copier<'scope> {
             }
             memory.prepared.trackers
         });
-        running.wait();
         Self {
             asked,
             told,
             thread,
+        }
+    }
+
+    /// Waits until the thread runs, which has nothing to do yet. To be called before anything else.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`] where the thread has ended with a panic.
+    pub fn runs(&self) -> Result<()> {
+        match self.next()? {
+            Told::Runs => Ok(()),
+            _ => unreachable!("nothing was asked for"),
         }
     }
 
@@ -192,7 +203,7 @@ impl<'scope> Copier<'scope> {
     pub fn may_enter(&self) -> Result<()> {
         match self.next()? {
             Told::MayEnter => Ok(()),
-            Told::Copied(_) => unreachable!("the task before was waited for"),
+            _ => unreachable!("the task before was waited for"),
         }
     }
 
@@ -230,7 +241,7 @@ impl<'scope> Copier<'scope> {
 }
 
 /// Calls both, the second in a thread of its own.
-fn beside<A, B: Send>(here: impl FnOnce() -> A, there: impl FnOnce() -> B + Send) -> (A, B) {
+pub fn beside<A, B: Send>(here: impl FnOnce() -> A, there: impl FnOnce() -> B + Send) -> (A, B) {
     scope(|scope| {
         let there = scope.spawn(there);
         let here = here();

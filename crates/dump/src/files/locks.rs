@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use commensal_images::messages::FileLockEntry;
 use commensal_images::{EntryWriter, Image};
 use commensal_sys::Pid;
+use commensal_sys::task_iter::FileRecord;
 
 use super::fdinfo::{FdInfo, field};
 use super::{FilesDump, Images, OpenFile};
@@ -63,13 +64,17 @@ impl<'s> Locks<'s> {
         }
     }
 
-    /// Whether there may be locks on a file: known for sure where [`ASKED`] is passed.
-    fn may_be_on(&mut self, ino: u64) -> Result<bool> {
+    /// Whether there may be locks on a file: known for sure where the kernel told of it, or [`ASKED`] is
+    /// passed.
+    fn may_be_on(&mut self, file: &OpenFile) -> Result<bool> {
+        if let Some(record) = file.record() {
+            return Ok(record.locks != 0);
+        }
         if self.inodes.is_none() && self.asked < ASKED {
             self.asked += 1;
             return Ok(true);
         }
-        Ok(self.locked()?.inodes.contains(&ino))
+        Ok(self.locked()?.inodes.contains(&file.stat.ino))
     }
 
     /// Completes the image.
@@ -83,7 +88,10 @@ impl<'s> Locks<'s> {
     ///
     /// When `/proc/locks` cannot be read.
     pub fn lease_on(&mut self, file: &OpenFile) -> Result<bool> {
-        Ok(file.may_have_locks() && self.locked()?.leases.contains(&file.stat.ino))
+        match file.record() {
+            Some(record) => Ok(record.locks & FileRecord::LEASE != 0),
+            None => Ok(self.locked()?.leases.contains(&file.stat.ino)),
+        }
     }
 
     fn locked(&mut self) -> Result<&Locked> {
@@ -100,7 +108,7 @@ impl<'s> Locks<'s> {
 ///
 /// A refusal where there are some and `--file-locks` was not given.
 pub fn note(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
-    if file.is_path_only() || !dump.locks.may_be_on(file.stat.ino)? {
+    if file.is_path_only() || !dump.locks.may_be_on(file)? {
         return Ok(());
     }
     let pid = file.at.pid;

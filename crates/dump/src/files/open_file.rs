@@ -136,11 +136,6 @@ impl OpenFile {
         self.told.as_ref().map(|told| &told.record)
     }
 
-    /// Whether there may be locks or leases on its inode.
-    pub fn may_have_locks(&self) -> bool {
-        self.record().is_none_or(|record| record.locks != 0)
-    }
-
     /// The name that is known to lead to it.
     pub fn known_name(&self) -> Option<&[u8]> {
         let named = self.told.as_ref()?.named.as_ref()?;

@@ -108,9 +108,7 @@ impl FilesDump<'_> {
     /// Writes one descriptor of a task, which is `file`.
     pub(super) fn descriptor(&mut self, file: &OpenFile, one: FdFlags) -> Result<FdinfoEntry> {
         let (fd_type, id) = self.dump(file)?;
-        if file.may_have_locks() {
-            super::locks::note(file, id, self)?;
-        }
+        super::locks::note(file, id, self)?;
         self.held.push(Held {
             at: file.at,
             dev: file.stat.dev,

@@ -1,9 +1,9 @@
 //! The files behind mappings, opened without touching the task.
 
-use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use commensal_sys::{Errno, Pid};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, Stat, StatFs};
@@ -84,7 +84,7 @@ impl AsFd for MappedFile {
 pub struct MappedFileCache {
     files: HashMap<(Device, u64, Vec<u8>), Arc<MappedFile>>,
     /// Whether all of them had their names still when that was first asked for.
-    names_hold: OnceCell<bool>,
+    names_hold: OnceLock<bool>,
 }
 
 impl MappedFileCache {

@@ -39,7 +39,7 @@ use commensal_seized::{Silence, later};
 use commensal_sys::Pid;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::tree::namespaces::{Namespaces, own_pid};
+use crate::tree::namespaces::{has_own, own_pid};
 use crate::{Error, Options, Place, Refusal, Result, proc};
 
 pub use networks::Networks;
@@ -61,11 +61,8 @@ pub fn inside<T: Send>(
     root: Pid,
     work: impl FnOnce(Option<&Entered>) -> Result<T> + Send,
 ) -> Result<T> {
-    // What else is wrong with the task is found, and said, by others.
-    let Ok(namespaces) = Namespaces::of(root) else {
-        return work(None);
-    };
-    if !namespaces.differences(&Namespaces::own()?).contains(&"net") {
+    // What is wrong with the task is found, and said, by others.
+    if !matches!(has_own(root, "net"), Ok(true)) {
         return work(None);
     }
     let entered = Entered {

@@ -63,6 +63,8 @@ pub struct Status {
     pub no_new_privs: bool,
     /// The seccomp mode: 0 none, 1 strict, 2 filter.
     pub seccomp: u32,
+    /// What PR_GET_THP_DISABLE gives (since Linux 5.0; `false` before).
+    pub huge_pages_are_disabled: bool,
 }
 
 /// The ids of a task or thread in the innermost of its pid namespaces; 0 for what is outside.
@@ -153,6 +155,7 @@ impl Status {
             b"CapAmb" => self.cap_ambient = set(value)?,
             b"NoNewPrivs" => self.no_new_privs = value == "1",
             b"Seccomp" => self.seccomp = value.parse().ok()?,
+            b"THP_enabled" => self.huge_pages_are_disabled = value == "0",
             _ => {}
         }
         Some(())
@@ -210,7 +213,8 @@ mod tests {
         PPid:\t1\nTracerPid:\t0\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t4 24 \n\
         NSpid:\t9\t2\nNSpgid:\t7\t1\nNSsid:\t3\t0\nKthread:\t0\n\
         SigPnd:\t0000000000000001\nShdPnd:\t0000000000040000\nCapInh:\t0000000000000001\n\
-        CapBnd:\t000001ffffffffff\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t1\n";
+        CapBnd:\t000001ffffffffff\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t1\n\
+        THP_enabled:\t0\n";
 
     #[test]
     fn every_line_is_understood() {
@@ -237,6 +241,7 @@ mod tests {
         assert_eq!(status.cap_bounding, (1 << 41) - 1);
         assert!(status.no_new_privs && !status.kernel_thread);
         assert_eq!(status.seccomp, 2);
+        assert!(status.huge_pages_are_disabled);
     }
 
     #[test]

@@ -1,93 +1,52 @@
-//! What the kernel has written down of large tasks, of trees of many, and of stopped tasks: reading it takes
-//! less time than asking each thread or task, or than comparing each two descriptors, which is what is
-//! done where the kernel does not tell.
+//! What the kernel has written down of tasks: reading it takes less time than asking each task and thread, or
+//! than comparing each two descriptors, which is what is done where the kernel does not tell.
 //!
+//! - `readers`: what reads it;
 //! - `threads`: what each thread would say of itself, and its status;
-//! - `task`: what a task would say of itself, so that it need not be entered;
-//! - `changes`: whether mappings changed since they were looked at.
+//! - `task`: what a task would say of itself, so that it need not be entered.
 
-mod changes;
+mod readers;
 mod task;
 mod threads;
 
 use std::collections::HashMap;
 
-use commensal_sys::task_iter::{
-    self, FileRecord, KernelTypes, Objects, Reader, TaskRecord, ThreadRecord,
-};
-use commensal_sys::{PAGE_SIZE, Pid};
+use commensal_sys::Pid;
+use commensal_sys::task_iter::{self, FileRecord, Objects, TaskRecord, ThreadRecord};
 
-use crate::{files, proc};
+use crate::proc;
 
-pub use changes::MappingChanges;
+pub use readers::{Loading, Readers};
 pub use task::Task;
 pub use threads::{Known, Threads};
-
-/// How many threads a task must have: to get ready takes seven milliseconds, though before the
-/// freeze, and to ask a thread some hundred microseconds.
-const MANY_THREADS: usize = 12;
-
-/// How many descriptors a task must have: telling each from those of the same file takes some ten
-/// microseconds.
-const MANY_DESCRIPTORS: usize = 128;
-
-/// How many tasks a tree must have: to ask one takes more than half a millisecond.
-const MANY_TASKS: usize = 6;
-
-/// How many bytes of memory a task must have for the flags of its mappings to be worth it: reading them
-/// takes 14 ms for 1 GiB.
-const MUCH_MEMORY: u64 = 64 << 20;
 
 /// What can be read of the tasks of a tree.
 #[derive(Debug, Default)]
 pub struct Records {
+    /// Of tasks that had more than one.
     threads: HashMap<Pid, task_iter::Records<ThreadRecord>>,
     files: HashMap<Pid, task_iter::Records<FileRecord>>,
     tasks: HashMap<Pid, task_iter::Records<TaskRecord>>,
     /// Of tasks that stand still, as they were read then.
     read: HashMap<Pid, TaskRecord>,
-    /// Our own, to tell what flags mean.
     own: Option<TaskRecord>,
 }
 
 impl Records {
-    /// Gets ready to read of those `tasks` that have many threads, of all descriptors where the tree is
-    /// large or a task has many, as any two may be the same, and of the mappings of a large tree. None
-    /// of it where the kernel does not tell.
-    pub fn prepare(tasks: &[Pid]) -> (Self, MappingChanges) {
-        let large = Large::of(tasks);
-        if large.is_empty() {
-            return Default::default();
-        }
-        Self::of(&large).unwrap_or_else(|error| {
-            tracing::debug!(%error, "the kernel does not tell of large tasks: they are asked");
-            Default::default()
-        })
-    }
-
-    fn of(large: &Large<'_>) -> commensal_sys::Result<(Self, MappingChanges)> {
-        let types = KernelTypes::read()?;
-        let threads = Reader::load(&types)?;
-        let files = match large.files.is_empty() {
-            true => None,
-            false => Some(Reader::load(&types)?),
+    /// Gets ready to read of these `tasks`: none of it where there are no readers.
+    pub fn of(tasks: &[Pid], readers: Option<&Readers>) -> Self {
+        let Some(readers) = readers else {
+            return Self::default();
         };
-        let files_of = |pid: &Pid| Some((*pid, files.as_ref()?.of(*pid).ok()?));
-        // Not every kernel has all that a task is asked for where we look for it.
-        let tasks = match large.tasks.is_empty() {
-            true => None,
-            false => Reader::load(&types).ok(),
-        };
-        let task_of = |pid: &Pid| Some((*pid, tasks.as_ref()?.of(*pid).ok()?));
-        let threads_of = |pid: &Pid| Some((*pid, threads.of(*pid).ok()?));
-        let records = Self {
-            threads: large.threads.iter().filter_map(threads_of).collect(),
-            files: large.files.iter().filter_map(files_of).collect(),
-            tasks: large.tasks.iter().filter_map(task_of).collect(),
+        let task = |pid: &Pid| Some((*pid, readers.tasks.of(*pid).ok()?));
+        let files = |pid: &Pid| Some((*pid, readers.files.of(*pid).ok()?));
+        Self {
+            threads: threads(tasks, readers),
+            files: tasks.iter().filter_map(files).collect(),
+            tasks: tasks.iter().filter_map(task).collect(),
             read: HashMap::new(),
-            own: tasks.as_ref().and_then(task::own),
-        };
-        Ok((records, MappingChanges::of(large.memory, &threads)))
+            own: readers.own,
+        }
     }
 
     /// The threads of a task; none where the kernel does not tell.
@@ -96,19 +55,26 @@ impl Records {
         Some(Threads::new(pid, records))
     }
 
-    /// Whether there is a record of the whole task, so that it will hardly be entered.
-    pub fn have_whole(&self, pid: Pid) -> bool {
-        self.tasks.contains_key(&pid)
+    /// Reads the record of a task that stands still from now on.
+    pub fn read(&mut self, pid: Pid) {
+        let record = self.now(pid);
+        self.read.extend(record.map(|record| (pid, record)));
     }
 
-    /// Reads the records of whole tasks, all of which stand still from now on.
-    pub fn read(&mut self) {
-        let record = |(pid, records): (&Pid, &task_iter::Records<_>)| match records.read().ok()?[..]
-        {
-            [record] => Some((*pid, record)),
+    /// The record of a task at this instant.
+    fn now(&self, pid: Pid) -> Option<TaskRecord> {
+        match self.tasks.get(&pid)?.read().ok()?[..] {
+            [record] => Some(record),
             _ => None,
-        };
-        self.read = self.tasks.iter().filter_map(record).collect();
+        }
+    }
+
+    /// How often the mappings of a task were locked to be changed: as long as that is the same, none came,
+    /// went, or got other flags. `None` where the kernel does not tell.
+    pub fn mapping_changes(&self, pid: Pid) -> Option<u64> {
+        let read = self.read.get(&pid).copied();
+        let record = read.or_else(|| self.now(pid))?;
+        Some(record.leader.mapping_changes).filter(|changes| *changes != 0)
     }
 
     /// What the kernel has for the objects of ours and of these tasks, if it tells of all of them.
@@ -118,17 +84,22 @@ impl Records {
         Some((self.own.as_ref()?.objects, all?))
     }
 
+    /// Whether a task that stands still tells nothing that its record has not, so that it will hardly be
+    /// entered.
+    pub fn have_whole(&self, pid: Pid) -> bool {
+        self.whole(pid).is_some()
+    }
+
+    fn whole(&self, pid: Pid) -> Option<Task> {
+        Task::new(*self.read.get(&pid)?, self.own.as_ref()?)
+    }
+
     /// What is told of a task that stands still: of its threads, and all that it would be asked for.
     pub fn task(&self, pid: Pid) -> (Option<Threads>, Option<Task>) {
-        let record = self.read.get(&pid).copied();
         // A task of one thread has no other record of it.
-        let leader = record.map(|record| Threads::new(pid, vec![record.leader]));
-        let threads = self.threads(pid).or(leader);
-        let own = self.own.as_ref();
-        let task = record
-            .zip(own)
-            .and_then(|(record, own)| Task::new(record, own));
-        (threads, task)
+        let leader = self.read.get(&pid).map(|record| record.leader);
+        let leader = leader.map(|leader| Threads::new(pid, vec![leader]));
+        (self.threads(pid).or(leader), self.whole(pid))
     }
 
     /// Whether the kernel tells of the descriptors of a task.
@@ -144,40 +115,61 @@ impl Records {
     }
 }
 
-/// The tasks of which records are read.
-struct Large<'t> {
-    threads: Vec<Pid>,
-    files: &'t [Pid],
-    memory: &'t [Pid],
-    tasks: &'t [Pid],
+fn threads(tasks: &[Pid], readers: &Readers) -> HashMap<Pid, task_iter::Records<ThreadRecord>> {
+    let has_several = |pid: &&Pid| proc::threads(**pid).is_ok_and(|tids| tids.len() > 1);
+    let mut of = tasks.iter().filter(has_several).peekable();
+    if of.peek().is_none() {
+        return HashMap::new();
+    }
+    let Ok(reader) = readers.threads() else {
+        return HashMap::new();
+    };
+    let threads = |pid: &Pid| Some((*pid, reader.of(*pid).ok()?));
+    of.filter_map(threads).collect()
 }
 
-impl<'t> Large<'t> {
-    fn of(tasks: &'t [Pid]) -> Self {
-        let are_many = tasks.len() >= MANY_TASKS;
-        // What is stopped could not take anything of ours out of itself.
-        let is_stopped = |pid: &Pid| proc::Stat::read(*pid).is_ok_and(|stat| stat.state == b'T');
-        // Where none is to be entered that need not be, of all threads is told.
-        let whole = are_many || tasks.iter().any(is_stopped);
-        let few = if whole { 2 } else { MANY_THREADS };
-        let threads = |pid: &Pid| proc::threads(*pid).is_ok_and(|tids| tids.len() >= few);
-        let threads: Vec<Pid> = tasks.iter().copied().filter(threads).collect();
-        let descriptors = |pid: &Pid| files::numbers(*pid).map_or(0, |numbers| numbers.len());
-        let has_many = |pid: &Pid| descriptors(pid) >= MANY_DESCRIPTORS;
-        let has_much =
-            |pid: &Pid| proc::resident(*pid).is_ok_and(|pages| pages * PAGE_SIZE >= MUCH_MEMORY);
-        let is_large = are_many || !threads.is_empty();
-        let all_if = |so| if so { tasks } else { &[] };
-        Self {
-            threads,
-            files: all_if(are_many || tasks.iter().any(has_many)),
-            tasks: all_if(whole),
-            memory: all_if(is_large || tasks.iter().any(has_much)),
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::process::{Command, Stdio};
 
-    fn is_empty(&self) -> bool {
-        let of_all = [self.files, self.memory, self.tasks];
-        self.threads.is_empty() && of_all.iter().all(|tasks| tasks.is_empty())
+    use super::*;
+
+    /// Answers each byte; keeps a mapping from its children before it answers the second.
+    const PROGRAM: &str = "
+import ctypes, mmap, os
+page = mmap.mmap(-1, 4096)
+os.write(1, os.read(0, 1))
+os.read(0, 1)
+page.madvise(mmap.MADV_DONTFORK)
+os.write(1, b'.')
+os.read(0, 1)";
+
+    #[test]
+    fn a_flag_of_a_mapping_that_changed_is_noticed() {
+        let mut child = Command::new("python3")
+            .args(["-c", PROGRAM])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = Pid::new(child.id() as i32).unwrap();
+        let mut echo = || {
+            child.stdin.as_mut().unwrap().write_all(b".").unwrap();
+            child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        };
+        echo();
+        let records = Records::of(&[pid], Loading::begin().readers());
+        let before = records.mapping_changes(pid);
+        // Without the right to, there are no records.
+        if before.is_some() {
+            assert_eq!(records.mapping_changes(pid), before);
+            let maps = std::fs::read(format!("/proc/{pid}/maps")).unwrap();
+            echo();
+            assert_eq!(std::fs::read(format!("/proc/{pid}/maps")).unwrap(), maps);
+            assert_ne!(records.mapping_changes(pid), before);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 }

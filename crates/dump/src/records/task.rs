@@ -22,7 +22,13 @@ const DESCRIPTORS: u32 = 256;
 
 /// A record that has all that a task would be asked for.
 #[derive(Debug)]
-pub struct Task(TaskRecord);
+pub struct Task {
+    record: TaskRecord,
+    /// How many flags its address space has that ours has not.
+    other_flags: u32,
+    /// Whether it has no transparent huge pages, which the record says by one of these.
+    no_huge_pages: bool,
+}
 
 /// Our own record, if what its flags mean is known.
 pub(super) fn own(reader: &Reader<TaskRecord>) -> Option<TaskRecord> {
@@ -39,22 +45,26 @@ pub(super) fn own(reader: &Reader<TaskRecord>) -> Option<TaskRecord> {
 }
 
 impl Task {
-    /// `None` where the task has something of which only it can tell: a timer that runs, a membarrier(2)
-    /// that is registered, or a flag that `own`, our own record, has not.
+    /// `None` where the task has something of which only it can tell: a timer that runs, or a
+    /// membarrier(2) that is registered. `own` is our own record.
     pub(super) fn new(record: TaskRecord, own: &TaskRecord) -> Option<Self> {
         let shared = &record.shared;
         let has_timer = shared.real_timer != 0
             || shared.real_interval != 0
             || shared.cpu_timers.iter().any(|timer| *timer != 0);
-        let has_other_flags = shared.mm_flags & !(own.shared.mm_flags | KNOWN_FLAGS) != 0;
-        let is_told = !has_timer && shared.membarrier == 0 && !has_other_flags;
-        is_told.then_some(Self(record))
+        let other_flags = shared.mm_flags & !(own.shared.mm_flags | KNOWN_FLAGS);
+        let is_told = !has_timer && shared.membarrier == 0;
+        is_told.then_some(Self {
+            record,
+            other_flags: other_flags.count_ones(),
+            no_huge_pages: false,
+        })
     }
 
     /// The record, if it says what the `status` of the leader says: otherwise it is not what we take it
-    /// for.
+    /// for. A flag that we ourselves have not must be the one of which the status tells.
     pub fn confirmed(self, status: &Status) -> Option<Self> {
-        let Self(record) = &self;
+        let record = &self.record;
         let set = |holds: &dyn Fn(u64) -> bool| {
             let actions = record.actions.iter().zip(0..);
             let found = actions.filter(|([handler, ..], _)| holds(*handler));
@@ -62,13 +72,17 @@ impl Task {
         };
         let same = set(&|handler| handler == SIG_IGN) == status.ignored
             && set(&|handler| handler != SIG_DFL && handler != SIG_IGN) == status.caught
-            && record.shared.max_fds == status.fd_size;
-        same.then_some(self)
+            && record.shared.max_fds == status.fd_size
+            && self.other_flags == u32::from(status.huge_pages_are_disabled);
+        same.then_some(Self {
+            no_huge_pages: status.huge_pages_are_disabled,
+            ..self
+        })
     }
 
     /// What the task would say of itself.
     pub fn info(&self) -> Box<TaskInfo> {
-        let Self(record) = self;
+        let record = &self.record;
         let action = |[handler, flags, restorer, mask]: [u64; 4]| Sigaction {
             handler,
             flags,
@@ -81,6 +95,7 @@ impl Task {
             brk: record.shared.brk,
             dumpable: (record.shared.mm_flags & DUMPABLE) as u32,
             child_subreaper: u32::from(record.shared.child_subreaper != 0),
+            thp_disable: self.no_huge_pages.into(),
             ..TaskInfo::default()
         })
     }
@@ -88,7 +103,7 @@ impl Task {
     /// What /proc has a file of its own for; `None` where there are timers, of which the record does not
     /// tell.
     pub fn plain(&self) -> Option<Plain> {
-        let told = &self.0.plain;
+        let told = &self.record.plain;
         let login_uid = (told.has_login_uid != 0).then(|| Uid::told(told.login_uid));
         (told.timers == 0).then(|| Plain {
             personality: told.personality,
@@ -100,19 +115,19 @@ impl Task {
 
     /// The auxiliary vector, without the `AT_NULL` at its end.
     pub fn auxiliary_vector(&self) -> Vec<u64> {
-        let pairs = self.0.plain.auxv.chunks_exact(2);
+        let pairs = self.record.plain.auxv.chunks_exact(2);
         let pairs = pairs.take_while(|pair| pair[0] != 0);
         pairs.flatten().copied().collect()
     }
 
     /// What it can share with other tasks.
     pub fn objects(&self) -> &Objects {
-        &self.0.objects
+        &self.record.objects
     }
 
     /// The open descriptors; `None` where there are more than the record tells of.
     pub fn open(&self) -> Option<Vec<FdFlags>> {
-        let shared = &self.0.shared;
+        let shared = &self.record.shared;
         let has = |bits: &[u64; 4], fd: u32| bits[fd as usize / 64] >> (fd % 64) & 1 == 1;
         let flags = |fd| FdFlags {
             fd: fd as i32,

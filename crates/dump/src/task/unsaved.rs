@@ -85,13 +85,25 @@ fn speculation(pid: Pid) -> Vec<String> {
     lines.map(|line| line.replace('\t', " ")).collect()
 }
 
+/// Of what PR_GET_THP_DISABLE gives: huge pages are only where madvise(2) asked for them
+/// (`PR_THP_DISABLE_EXCEPT_ADVISED`, since Linux 6.18).
+const EXCEPT_ADVISED: u32 = 2;
+
 /// Refuses what only the task `pid` itself tells and the images have no place for; warns of it
-/// instead where the caller accepts the loss (`Options::accept_loss`).
+/// instead where the caller accepts the loss (`Options::accept_loss`), or it changes nothing but speed.
 ///
 /// # Errors
 ///
 /// The refusal.
 pub fn check(pid: Pid, inside: &TaskInfo, accepted: bool) -> Result<()> {
+    if inside.thp_disable & EXCEPT_ADVISED != 0 {
+        later(move || {
+            tracing::warn!(
+                "task {pid} has transparent huge pages where madvise(2) asks for them; a restore \
+                 gives it none at all"
+            )
+        });
+    }
     // A negated errno on a kernel without it.
     if inside.mdwe <= 0 {
         return Ok(());

@@ -15,7 +15,7 @@ use crate::{Place, Refusal, Result};
 use register::Register;
 
 /// Gives every task of a dump the ids of its objects. Ours are the first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ids {
     registers: [Register; 4],
     own: TaskKobjIdsEntry,
@@ -193,6 +193,7 @@ fn shared(pid: Pid, owner: Pid, what: &str) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::records::{Loading, Records};
 
     /// Has a child that shares its descriptors, and one that has all of its own.
     const FAMILY: &str = "
@@ -216,9 +217,9 @@ os.wait(); os.wait()";
         let children = lines.map(|line| line.unwrap().parse().unwrap());
         let ours = [parent.id() as i32].into_iter().chain(children);
         let tasks: Vec<Pid> = ours.map(|pid| Pid::new(pid).unwrap()).collect();
-        let many = tasks.repeat(6);
-        let (mut records, _) = crate::records::Records::prepare(&many);
-        records.read();
+        let readers = Loading::begin();
+        let mut records = Records::of(&tasks, readers.readers());
+        tasks.iter().for_each(|pid| records.read(*pid));
         let told = records.objects(&tasks);
         let compared = ids_of(&tasks, None);
         let found = told.as_ref().map(|told| ids_of(&tasks, Some(told)));

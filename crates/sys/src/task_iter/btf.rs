@@ -1,9 +1,15 @@
 //! Where the fields of the kernel's structures are: its BTF
 //! (Documentation/bpf/btf.rst), as much of it as that takes.
 
+mod file;
+
 use core::cell::RefCell;
 use core::ops::Range;
 use std::collections::HashMap;
+
+use memchr::memmem;
+
+pub use file::KernelFile;
 
 /// A header of 24 bytes, then types and strings.
 const MAGIC: u16 = 0xEB9F;
@@ -24,16 +30,19 @@ const KIND_DATASEC: u32 = 15;
 const KIND_DECL_TAG: u32 = 17;
 const KIND_ENUM64: u32 = 19;
 
-/// Type information that was looked through once.
+/// Type information that was looked through once: more than a hundred thousand types, each as long as its
+/// kind and its members say.
 #[derive(Debug)]
 pub struct Btf {
-    bytes: Vec<u8>,
+    bytes: KernelFile,
     /// Where in them the types are.
     types: Range<usize>,
     /// Where in them their names are.
     strings: Range<usize>,
     /// Where each type begins in `types`; ids count from 1.
     places: Vec<u32>,
+    /// Where in the strings the name of each type is.
+    names: Vec<u32>,
     /// The types that were looked for by kind and name: each search goes through all there are.
     found: RefCell<Found>,
 }
@@ -51,6 +60,16 @@ struct Type {
 }
 
 impl Type {
+    fn read(types: &[u8], at: usize) -> Option<Self> {
+        let (words, _) = types.get(at..)?.first_chunk::<12>()?.as_chunks();
+        let [name, info, size_or_type] = *words.first_chunk()?;
+        Some(Self {
+            name: u32::from_le_bytes(name),
+            info: u32::from_le_bytes(info),
+            size_or_type: u32::from_le_bytes(size_or_type),
+        })
+    }
+
     fn kind(self) -> u32 {
         self.info >> 24 & 0x1f
     }
@@ -61,20 +80,31 @@ impl Type {
 
     /// Bytes behind the first twelve.
     fn rest(self) -> Option<usize> {
-        Some(match self.kind() {
-            KIND_INT | KIND_VAR | KIND_DECL_TAG => 4,
-            KIND_ARRAY => 12,
-            KIND_STRUCT | KIND_UNION | KIND_DATASEC | KIND_ENUM64 => 12 * self.members(),
-            KIND_ENUM | KIND_FUNC_PROTO => 8 * self.members(),
-            1..=19 => 0,
-            _ => return None,
-        })
+        let &(own, each) = REST.get(self.kind() as usize)?;
+        Some(own + each * self.members())
     }
 }
 
+/// Bytes behind the first twelve of a type, and those for each of its members, by kind: a table, since
+/// what the next kind is cannot be foreseen, by a processor either.
+const REST: [(usize, usize); 20] = {
+    let mut rest = [(0, 0); 20];
+    rest[KIND_INT as usize].0 = 4;
+    rest[KIND_VAR as usize].0 = 4;
+    rest[KIND_DECL_TAG as usize].0 = 4;
+    rest[KIND_ARRAY as usize].0 = 12;
+    rest[KIND_STRUCT as usize].1 = 12;
+    rest[KIND_UNION as usize].1 = 12;
+    rest[KIND_DATASEC as usize].1 = 12;
+    rest[KIND_ENUM64 as usize].1 = 12;
+    rest[KIND_ENUM as usize].1 = 8;
+    rest[KIND_FUNC_PROTO as usize].1 = 8;
+    rest
+};
+
 impl Btf {
     /// Looks through it; `None` where it is not as it should be, or newer.
-    pub fn parse(bytes: Vec<u8>) -> Option<Self> {
+    pub fn parse(bytes: KernelFile) -> Option<Self> {
         let word = |at| word(&bytes, at).map(|word| word as usize);
         let magic = u16::from_le_bytes(*bytes.first_chunk()?);
         if magic != MAGIC || bytes.len() < HEADER_LEN {
@@ -86,19 +116,15 @@ impl Btf {
             bytes.get(range.clone()).map(|_| range)
         };
         let (types, strings) = (section(8, 12)?, section(16, 20)?);
-        let mut btf = Self {
+        let (places, names) = index(&bytes[types.clone()])?;
+        Some(Self {
             types,
             strings,
             bytes,
-            places: Vec::new(),
+            places,
+            names,
             found: RefCell::default(),
-        };
-        let mut at = 0;
-        while at < btf.types.len() {
-            btf.places.push(at as u32);
-            at += 12 + btf.at(at)?.rest()?;
-        }
-        Some(btf)
+        })
     }
 
     fn types(&self) -> &[u8] {
@@ -182,10 +208,13 @@ impl Btf {
     }
 
     fn search(&self, kind: u32, name: &str) -> Option<(u32, usize)> {
-        let mut types = self.places.iter().zip(1..);
-        types.find_map(|(&at, id)| {
-            let found = self.at(at as usize)?;
-            let it_is = found.kind() == kind && self.name(found.name)? == name.as_bytes();
+        let strings = &self.bytes[self.strings.clone()];
+        let string = [b"\0", name.as_bytes(), b"\0"].concat();
+        let name = memmem::find(strings, &string)? as u32 + 1;
+        let with_name = self.names.iter().zip(&self.places).zip(1..);
+        let mut with_name = with_name.filter(|((of, _), _)| **of == name);
+        with_name.find_map(|((_, &at), id)| {
+            let it_is = self.at(at as usize)?.kind() == kind;
             it_is.then_some((id, at as usize))
         })
     }
@@ -196,12 +225,23 @@ impl Btf {
     }
 
     fn at(&self, at: usize) -> Option<Type> {
-        Some(Type {
-            name: word(self.types(), at)?,
-            info: word(self.types(), at + 4)?,
-            size_or_type: word(self.types(), at + 8)?,
-        })
+        Type::read(self.types(), at)
     }
+}
+
+/// Where each type begins, and where its name is.
+fn index(types: &[u8]) -> Option<(Vec<u32>, Vec<u32>)> {
+    const USUAL_LEN: usize = 24;
+    let most = types.len() / USUAL_LEN;
+    let (mut places, mut names) = (Vec::with_capacity(most), Vec::with_capacity(most));
+    let mut at = 0;
+    while at < types.len() {
+        let found = Type::read(types, at)?;
+        places.push(at as u32);
+        names.push(found.name);
+        at += 12 + found.rest()?;
+    }
+    Some((places, names))
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {

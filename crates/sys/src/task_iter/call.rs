@@ -8,11 +8,23 @@ use linux_raw_sys::general::__NR_bpf;
 use crate::{Errno, raw};
 
 // include/uapi/linux/bpf.h
+const BPF_MAP_CREATE: u64 = 0;
 const BPF_PROG_LOAD: u64 = 5;
 const BPF_LINK_CREATE: u64 = 28;
 const BPF_ITER_CREATE: u64 = 33;
+const BPF_MAP_TYPE_ARRAY: u32 = 2;
 const BPF_PROG_TYPE_TRACING: u32 = 26;
 const BPF_TRACE_ITER: u32 = 28;
+
+/// `union bpf_attr` of `BPF_MAP_CREATE`, as far as it is needed.
+#[repr(C)]
+struct MapAttr {
+    map_type: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+    map_flags: u32,
+}
 
 /// `union bpf_attr` of `BPF_PROG_LOAD`, as far as it is needed.
 #[repr(C)]
@@ -68,6 +80,22 @@ struct TaskInfo {
 struct IterAttr {
     link_fd: u32,
     flags: u32,
+}
+
+/// A map with one value, of so many bytes.
+pub fn room(len: usize) -> Result<OwnedFd, Errno> {
+    let attr = MapAttr {
+        map_type: BPF_MAP_TYPE_ARRAY,
+        key_size: 4,
+        value_size: len as u32,
+        max_entries: 1,
+        map_flags: 0,
+    };
+    let args = args(BPF_MAP_CREATE, &attr);
+    // SAFETY: the kernel reads `attr`, of the size given.
+    let map = unsafe { raw::syscall(__NR_bpf, args) }?;
+    // SAFETY: the call gave a new descriptor, which nobody else has.
+    Ok(unsafe { OwnedFd::from_raw_fd(map as i32) })
 }
 
 /// Loads a program that takes part in the kernel's `function`, by its BTF id.

@@ -1,12 +1,12 @@
 //! The programs that the kernel runs for each thread or descriptor, as instructions
 //! (Documentation/bpf/standardization/instruction-set.rst).
 
-/// The place of a field in a record, and its size.
+/// The place of a field in a part of a record, and its size.
 macro_rules! place {
-    ($record:ty, $field:ident) => {
+    ($part:ty, $field:ident) => {
         (
-            core::mem::offset_of!($record, $field),
-            super::size_of_field(|record: &$record| &record.$field),
+            core::mem::offset_of!($part, $field),
+            super::size_of_field(|part: &$part| &part.$field),
         )
     };
 }
@@ -17,105 +17,123 @@ mod plain;
 pub mod task;
 pub mod threads;
 
+use core::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
 use super::btf::Btf;
 
 /// Only a program under a licence that goes with the kernel's may write its
 /// output. These two, and no other part of ours, are under either.
-pub const LICENSE: &core::ffi::CStr = c"Dual MIT/GPL";
+pub const LICENSE: &CStr = c"Dual MIT/GPL";
 
 // Functions that a program may call (include/uapi/linux/bpf.h).
 const PROBE_READ_KERNEL: i32 = 113;
 const SEQ_WRITE: i32 = 127;
 
-// Registers: r1 to r3 are arguments of a call, r6 and r7 survive it, r10 is the
-// end of the stack.
+// Registers: r1 to r3 are arguments of a call, r6 to r9 survive it, r10 is the end of the stack.
 const R0: u8 = 0;
 const R1: u8 = 1;
 const R2: u8 = 2;
 const R3: u8 = 3;
+/// The context.
 const R6: u8 = 6;
+/// What is visited: a task or a file.
 const R7: u8 = 7;
+/// What a pointer leads to.
 const R8: u8 = 8;
+/// The room of a record.
+const R9: u8 = 9;
 const R10: u8 = 10;
 
 const LOAD_8: u8 = 0x71;
 const LOAD_32: u8 = 0x61;
 const LOAD_64: u8 = 0x79;
+const LOAD_ADDRESS: u8 = 0x18;
 const STORE_32: u8 = 0x63;
 const STORE_64: u8 = 0x7b;
 const MOVE: u8 = 0xbf;
 const MOVE_CONSTANT: u8 = 0xb7;
 const ADD_CONSTANT: u8 = 0x07;
 const AND_CONSTANT: u8 = 0x57;
+const OR_CONSTANT: u8 = 0x47;
 const JUMP_IF_EQUAL: u8 = 0x15;
+const JUMP_IF_SAME: u8 = 0x1d;
 const CALL: u8 = 0x85;
 const EXIT: u8 = 0x95;
+
+/// The source "register" of [`LOAD_ADDRESS`] that stands for the value of a map (`BPF_PSEUDO_MAP_VALUE`).
+const MAP_VALUE: u8 = 2;
 
 /// Where in the context of a program over tasks, `bpf_iter__task`, a pointer to the task is, which is null
 /// at the end.
 const TASK: i16 = 8;
 
-/// Bytes that are copied from a structure into a piece of its record.
-struct Field {
-    /// Where they are, from the start of the structure.
-    from: i16,
-    /// Where they go, from the start of the piece.
-    to: usize,
+/// A program that fills the room of a record, field by field, and writes it out. The room is not on its
+/// stack, which has 512 bytes, each of which the verifier looks at.
+pub struct Program {
+    /// Where in the context a pointer is to what is visited.
+    object: i16,
+    /// The size of a record.
     len: usize,
-}
-
-/// A part of a record, as much as the stack of a program has room for (512 bytes): it fills the uppermost
-/// bytes of the stack.
-struct Piece {
-    len: i16,
+    /// Where the part of the record begins whose fields come next.
+    part: usize,
     body: Vec<u64>,
 }
 
-impl Piece {
-    fn new(len: usize) -> Self {
+impl Program {
+    fn new(object: i16, len: usize) -> Self {
         Self {
-            len: i16::try_from(len).expect("it fits into the stack"),
+            object,
+            len,
+            part: 0,
             body: Vec::new(),
         }
     }
 
-    /// Where in the stack something of the piece is.
-    fn at(&self, offset: usize) -> i16 {
-        offset as i16 - self.len
+    /// The size of a record, in bytes.
+    pub fn record_len(&self) -> usize {
+        self.len
     }
 
-    /// Copies a field of the structure that a register points to.
-    fn copy(&mut self, register: u8, field: &Field) {
-        let to = self.at(field.to);
-        self.read(register, field.from, to, field.len);
+    /// From here on, places are those in a part of the record.
+    fn part(&mut self, start: usize) {
+        self.part = start;
     }
 
-    /// Copies a field of the task in r7 to a place.
-    fn of_task(&mut self, btf: &Btf, field: &str, (to, len): (usize, usize)) -> Option<()> {
-        let from = btf.field("task_struct", field)?;
-        self.copy(R7, &Field { from, to, len });
+    /// Where in the room a place is.
+    fn at(&self, place: usize) -> i16 {
+        i16::try_from(self.part + place).expect("records are small")
+    }
+
+    /// Copies from the structure that a register points to.
+    fn copy(&mut self, register: u8, from: i16, (to, len): (usize, usize)) {
+        let to = self.at(to);
+        self.read(register, from, (R9, to), len);
+    }
+
+    /// Copies a field of the task.
+    fn of_task(&mut self, btf: &Btf, field: &str, to: (usize, usize)) -> Option<()> {
+        self.copy(R7, btf.field("task_struct", field)?, to);
         Some(())
     }
 
-    /// Copies a field of the structure that a pointer of the task in r7 leads to.
+    /// Copies a field of the structure that a pointer of the task leads to.
     fn behind_task(
         &mut self,
         btf: &Btf,
         (pointer, structure, field): (&str, &str, &str),
-        (to, len): (usize, usize),
+        to: (usize, usize),
     ) -> Option<()> {
         self.follow(R7, btf.field("task_struct", pointer)?);
-        let from = btf.field(structure, field)?;
-        self.copy(R8, &Field { from, to, len });
+        self.copy(R8, btf.field(structure, field)?, to);
         Some(())
     }
 
     /// Puts where a pointer leads to, which is in the structure that a register points to, into r8. What is
     /// copied from a null pointer is zeros.
     fn follow(&mut self, register: u8, pointer: i16) {
-        let below = -self.len - 8;
-        self.read(register, pointer, below, 8);
-        self.body.push(instruction(LOAD_64, R8, R10, below, 0));
+        self.read(register, pointer, (R10, -8), 8);
+        self.body.push(instruction(LOAD_64, R8, R10, -8, 0));
     }
 
     /// Puts a number there that has as many bytes as the program says by `store`.
@@ -123,13 +141,19 @@ impl Piece {
         let to = self.at(to);
         self.body.extend([
             instruction(MOVE_CONSTANT, R1, 0, 0, number),
-            instruction(store, R10, R1, to, 0),
+            instruction(store, R9, R1, to, 0),
         ]);
     }
 
-    fn read(&mut self, register: u8, from: i16, to: i16, len: usize) {
+    /// Puts a register there.
+    fn store(&mut self, store: u8, register: u8, to: usize) {
+        let to = self.at(to);
+        self.body.push(instruction(store, R9, register, to, 0));
+    }
+
+    fn read(&mut self, register: u8, from: i16, (base, to): (u8, i16), len: usize) {
         self.body.extend([
-            instruction(MOVE, R1, R10, 0, 0),
+            instruction(MOVE, R1, base, 0, 0),
             instruction(ADD_CONSTANT, R1, 0, 0, to.into()),
             instruction(MOVE_CONSTANT, R2, 0, 0, len as i32),
             instruction(MOVE, R3, register, 0, 0),
@@ -138,35 +162,32 @@ impl Piece {
         ]);
     }
 
-    /// All of its instructions, the last of which write it out.
-    fn written(mut self) -> Vec<u64> {
-        self.body.extend([
+    /// Its instructions, with the only value of the map `room` as the room. They do nothing where the
+    /// pointer to what is visited is null, at the end of an iteration.
+    pub fn instructions(&self, room: BorrowedFd<'_>) -> Vec<u64> {
+        let write = [
             // `bpf_iter_meta` begins with a pointer to the output.
             instruction(LOAD_64, R1, R6, 0, 0),
             instruction(LOAD_64, R1, R1, 0, 0),
-            instruction(MOVE, R2, R10, 0, 0),
-            instruction(ADD_CONSTANT, R2, 0, 0, -i32::from(self.len)),
-            instruction(MOVE_CONSTANT, R3, 0, 0, self.len.into()),
+            instruction(MOVE, R2, R9, 0, 0),
+            instruction(MOVE_CONSTANT, R3, 0, 0, self.len as i32),
             instruction(CALL, 0, 0, 0, SEQ_WRITE),
-        ]);
-        self.body
+        ];
+        let body = [&self.body[..], &write].concat();
+        let start = [
+            instruction(MOVE, R6, R1, 0, 0),
+            // One instruction in the room of two.
+            instruction(LOAD_ADDRESS, R9, MAP_VALUE, 0, room.as_raw_fd()),
+            0,
+            instruction(LOAD_64, R7, R6, self.object, 0),
+            instruction(JUMP_IF_EQUAL, R7, 0, body.len() as i16, 0),
+        ];
+        let exit = [
+            instruction(MOVE_CONSTANT, R0, 0, 0, 0),
+            instruction(EXIT, 0, 0, 0, 0),
+        ];
+        [&start[..], &body, &exit].concat()
     }
-}
-
-/// A program that does nothing where the pointer at `object` is null, at the
-/// end of an iteration; else writes the pieces of a record, with the pointer in r7.
-fn visit(object: i16, pieces: Vec<Piece>) -> Vec<u64> {
-    let pieces: Vec<u64> = pieces.into_iter().flat_map(Piece::written).collect();
-    let start = [
-        instruction(MOVE, R6, R1, 0, 0),
-        instruction(LOAD_64, R7, R6, object, 0),
-        instruction(JUMP_IF_EQUAL, R7, 0, pieces.len() as i16, 0),
-    ];
-    let exit = [
-        instruction(MOVE_CONSTANT, R0, 0, 0, 0),
-        instruction(EXIT, 0, 0, 0, 0),
-    ];
-    [&start[..], &pieces, &exit].concat()
 }
 
 fn size_of_field<R, F>(_: fn(&R) -> &F) -> usize {

@@ -74,11 +74,21 @@ pub struct FileRecord {
     /// 0 where nobody was ever told of I/O on it, nor a signal for that chosen (`f_owner`); anything
     /// else before Linux 6.12, where the kernel has no such mark.
     pub owner: u64,
-    /// 0 where its inode never had a lock or a lease (`i_flctx`).
+    /// Which kinds of locks there are on its inode, of whatever task (`i_flctx`): [`FileRecord::FLOCK`]
+    /// and its like.
     pub locks: u64,
     /// Stands for its path: descriptors with the same numbers were opened on the same mount and entry
     /// of a directory (`f_path`).
     pub path: [u64; 2],
+}
+
+impl FileRecord {
+    /// Locks of flock(2).
+    pub const FLOCK: u64 = 1;
+    /// POSIX locks, and those of open file descriptions (fcntl_locking(2)).
+    pub const POSIX: u64 = 2;
+    /// Leases (`F_SETLEASE`).
+    pub const LEASE: u64 = 4;
 }
 
 /// What the kernel has written down of all threads of a task together.

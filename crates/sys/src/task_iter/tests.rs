@@ -100,7 +100,7 @@ fn duplicates_have_the_same_description_and_others_have_not() {
 }
 
 #[test]
-fn a_record_tells_flags_and_path_and_whether_there_were_locks() {
+fn a_record_tells_flags_and_path_and_which_locks_there_are() {
     let Some(reader) = loaded::<FileRecord>() else {
         return;
     };
@@ -113,7 +113,17 @@ fn a_record_tells_flags_and_path_and_whether_there_were_locks() {
         .append(true)
         .open(dir.path().join("one"))
         .unwrap();
+    let leased = create("leased");
+    let lease = |kind: u64| {
+        const F_SETLEASE: u64 = 1024;
+        let args = [leased.as_raw_fd() as u64, F_SETLEASE, kind, 0, 0, 0];
+        // SAFETY: F_SETLEASE takes a number and touches no memory of ours.
+        unsafe { crate::raw::syscall(linux_raw_sys::general::__NR_fcntl, args) }.unwrap()
+    };
+    const F_WRLCK: u64 = 1;
+    const F_UNLCK: u64 = 2;
     other.lock().unwrap();
+    lease(F_WRLCK);
     let records = files.read().unwrap();
     let of = |file: &std::fs::File| {
         let fd = file.as_raw_fd() as u32;
@@ -126,7 +136,18 @@ fn a_record_tells_flags_and_path_and_whether_there_were_locks() {
     assert_eq!(of(&one).path, of(&appending).path);
     assert_ne!(of(&one).path, of(&other).path);
     assert_eq!((of(&one).locks, of(&appending).locks), (0, 0));
-    assert_ne!(of(&other).locks, 0);
+    assert_eq!(of(&other).locks, FileRecord::FLOCK);
+    assert_eq!(of(&leased).locks, FileRecord::LEASE);
+    other.unlock().unwrap();
+    lease(F_UNLCK);
+    rustix::fs::fcntl_lock(&one, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let records = files.read().unwrap();
+    let of = |file: &std::fs::File| {
+        let fd = file.as_raw_fd() as u32;
+        records.iter().find(|record| record.fd == fd).unwrap().locks
+    };
+    assert_eq!((of(&other), of(&leased)), (0, 0));
+    assert_eq!([of(&one), of(&appending)], [FileRecord::POSIX; 2]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use commensal_sys::kcmp::{self, Resource};
 use crate::Result;
 
 /// The objects of one kind that were met, each with a task that has it and its id.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Register {
     resource: Resource,
     /// In the kernel's order.

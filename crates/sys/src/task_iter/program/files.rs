@@ -3,47 +3,62 @@
 use core::mem::offset_of;
 
 use super::{
-    Field, LOAD_32, LOAD_64, MOVE_CONSTANT, Piece, R1, R2, R6, R7, R8, R10, STORE_64, instruction,
-    visit,
+    ADD_CONSTANT, JUMP_IF_EQUAL, JUMP_IF_SAME, LOAD_32, LOAD_64, MOVE, MOVE_CONSTANT, OR_CONSTANT,
+    Program, R1, R2, R6, R7, R8, R9, R10, STORE_64, instruction,
 };
 use crate::task_iter::FileRecord;
 use crate::task_iter::btf::Btf;
 
 /// Copies a descriptor: in `bpf_iter__task_file` come `bpf_iter_meta`, the
 /// task, the descriptor's number and a pointer to its file.
-pub fn program(btf: &Btf) -> Option<Vec<u64>> {
+pub fn program(btf: &Btf) -> Option<Program> {
     const FD: i16 = 16;
     const FILE: i16 = 24;
-    let mut piece = Piece::new(size_of::<FileRecord>());
-    let owner = match btf.pointer("file", "f_owner") {
+    let mut program = Program::new(FILE, size_of::<FileRecord>());
+    program.body.push(match btf.pointer("file", "f_owner") {
         Some(place) => instruction(LOAD_64, R2, R7, place, 0),
         None => instruction(MOVE_CONSTANT, R2, 0, 0, 1),
-    };
-    let (owner_at, description, fd) = (
-        piece.at(offset_of!(FileRecord, owner)),
-        piece.at(offset_of!(FileRecord, description)),
-        piece.at(offset_of!(FileRecord, fd)),
-    );
-    piece.body.extend([
-        owner,
-        instruction(STORE_64, R10, R2, owner_at, 0),
-        instruction(STORE_64, R10, R7, description, 0),
-        instruction(LOAD_32, R1, R6, FD, 0),
-        // The upper half is zero, where the flags go then.
-        instruction(STORE_64, R10, R1, fd, 0),
-    ]);
+    });
+    program.store(STORE_64, R2, offset_of!(FileRecord, owner));
+    program.store(STORE_64, R7, offset_of!(FileRecord, description));
+    program.body.push(instruction(LOAD_32, R1, R6, FD, 0));
+    // The upper half is zero, where the flags go then.
+    program.store(STORE_64, R1, offset_of!(FileRecord, fd));
     let file = |field| btf.field("file", field);
-    let own = [
-        ("f_flags", offset_of!(FileRecord, flags), 4),
-        ("f_path", offset_of!(FileRecord, path), 16),
-    ];
-    for (field, to, len) in own {
-        let from = file(field)?;
-        piece.copy(R7, &Field { from, to, len });
+    program.copy(R7, file("f_flags")?, place!(FileRecord, flags));
+    program.copy(R7, file("f_path")?, place!(FileRecord, path));
+    program.follow(R7, file("f_inode")?);
+    locks(btf, &mut program)?;
+    Some(program)
+}
+
+/// Which lists of locks of the inode in r8 have something in them: an empty one leads to itself.
+fn locks(btf: &Btf, program: &mut Program) -> Option<()> {
+    let to = program.at(offset_of!(FileRecord, locks));
+    program.constant(STORE_64, offset_of!(FileRecord, locks), 0);
+    program.follow(R8, btf.field("inode", "i_flctx")?);
+    let mut lists = Program::new(0, 0);
+    for (list, kind) in [
+        ("flc_flock", FileRecord::FLOCK),
+        ("flc_posix", FileRecord::POSIX),
+        ("flc_lease", FileRecord::LEASE),
+    ] {
+        let list = btf.field("file_lock_context", list)?;
+        lists.read(R8, list, (R10, -8), 8);
+        lists.body.extend([
+            instruction(LOAD_64, R1, R10, -8, 0),
+            instruction(MOVE, R2, R8, 0, 0),
+            instruction(ADD_CONSTANT, R2, 0, 0, list.into()),
+            instruction(JUMP_IF_SAME, R1, R2, 3, 0),
+            instruction(LOAD_64, R1, R9, to, 0),
+            instruction(OR_CONSTANT, R1, 0, 0, kind as i32),
+            instruction(STORE_64, R9, R1, to, 0),
+        ]);
     }
-    piece.follow(R7, file("f_inode")?);
-    let from = btf.field("inode", "i_flctx")?;
-    let (to, len) = (offset_of!(FileRecord, locks), 8);
-    piece.copy(R8, &Field { from, to, len });
-    Some(visit(FILE, vec![piece]))
+    let none = lists.body.len() as i16;
+    program
+        .body
+        .push(instruction(JUMP_IF_EQUAL, R8, 0, none, 0));
+    program.body.extend(lists.body);
+    Some(())
 }

@@ -2,13 +2,12 @@
 
 use core::mem::offset_of;
 
-use super::{Piece, STORE_32};
+use super::{Program, STORE_32};
 use crate::task_iter::Objects;
 use crate::task_iter::btf::Btf;
 
 /// Copies what the task in r7 can share.
-pub(super) fn piece(btf: &Btf) -> Option<Piece> {
-    let mut piece = Piece::new(size_of::<Objects>());
+pub(super) fn part(btf: &Btf, program: &mut Program) -> Option<()> {
     for (field, to) in [
         ("mm", place!(Objects, memory)),
         ("files", place!(Objects, files)),
@@ -16,7 +15,7 @@ pub(super) fn piece(btf: &Btf) -> Option<Piece> {
         ("sighand", place!(Objects, actions)),
         ("nsproxy", place!(Objects, namespaces)),
     ] {
-        piece.of_task(btf, field, to)?;
+        program.of_task(btf, field, to)?;
     }
     for (field, to) in [
         (("cred", "cred", "user_ns"), place!(Objects, users)),
@@ -25,8 +24,8 @@ pub(super) fn piece(btf: &Btf) -> Option<Piece> {
         (("fs", "fs_struct", "root"), place!(Objects, root)),
         (("thread_pid", "pid", "level"), place!(Objects, pid_level)),
     ] {
-        piece.behind_task(btf, field, to)?;
+        program.behind_task(btf, field, to)?;
     }
-    piece.constant(STORE_32, offset_of!(Objects, reserved), 0);
-    Some(piece)
+    program.constant(STORE_32, offset_of!(Objects, reserved), 0);
+    Some(())
 }

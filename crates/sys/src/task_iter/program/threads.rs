@@ -2,19 +2,19 @@
 
 use core::mem::offset_of;
 
-use super::{
-    ADD_CONSTANT, Field, MOVE, Piece, R1, R7, R8, R10, STORE_32, STORE_64, TASK, instruction, visit,
-};
+use super::{ADD_CONSTANT, MOVE, Program, R1, R7, R8, STORE_32, STORE_64, TASK, instruction};
 use crate::task_iter::ThreadRecord;
 use crate::task_iter::btf::Btf;
 
 /// Copies a thread.
-pub fn program(btf: &Btf) -> Option<Vec<u64>> {
-    Some(visit(TASK, vec![piece(btf)?]))
+pub fn program(btf: &Btf) -> Option<Program> {
+    let mut program = Program::new(TASK, size_of::<ThreadRecord>());
+    part(btf, &mut program)?;
+    Some(program)
 }
 
-/// Copies the thread in r7.
-pub(super) fn piece(btf: &Btf) -> Option<Piece> {
+/// Copies what is the own of the thread in r7.
+pub(super) fn part(btf: &Btf, program: &mut Program) -> Option<()> {
     let task = |field| btf.field("task_struct", field);
     let inside = |outer, structure, field| Some(task(outer)? + btf.field(structure, field)?);
     let fields = [
@@ -43,37 +43,30 @@ pub(super) fn piece(btf: &Btf) -> Option<Piece> {
             place!(ThreadRecord, seccomp),
         ),
     ];
-    let mut piece = Piece::new(size_of::<ThreadRecord>());
-    for (from, (to, len)) in fields {
-        let from = from?;
-        piece.copy(R7, &Field { from, to, len });
+    for (from, to) in fields {
+        program.copy(R7, from?, to);
     }
     // Where the list itself is, not what is in it.
-    let children = piece.at(offset_of!(ThreadRecord, children));
-    piece.body.extend([
+    program.body.extend([
         instruction(MOVE, R1, R7, 0, 0),
         instruction(ADD_CONSTANT, R1, 0, 0, task("children")?.into()),
-        instruction(STORE_64, R10, R1, children, 0),
     ]);
-    piece.follow(R7, task("cred")?);
-    let (to, len) = place!(ThreadRecord, securebits);
-    let from = btf.field("cred", "securebits")?;
-    piece.copy(R8, &Field { from, to, len });
-    piece.constant(STORE_32, offset_of!(ThreadRecord, reserved), 0);
-    mapping_changes(
-        &mut piece,
-        task("mm").zip(btf.field("mm_struct", "mm_lock_seq")),
-    );
-    Some(piece)
+    program.store(STORE_64, R1, offset_of!(ThreadRecord, children));
+    let securebits = ("cred", "cred", "securebits");
+    program.behind_task(btf, securebits, place!(ThreadRecord, securebits))?;
+    program.constant(STORE_32, offset_of!(ThreadRecord, reserved), 0);
+    let count = task("mm").zip(btf.field("mm_struct", "mm_lock_seq"));
+    mapping_changes(program, count);
+    Some(())
 }
 
 /// A count, with 1 in the half above it; or 0 where the kernel does not count.
-fn mapping_changes(piece: &mut Piece, places: Option<(i16, i16)>) {
+fn mapping_changes(program: &mut Program, places: Option<(i16, i16)>) {
     let to = offset_of!(ThreadRecord, mapping_changes);
-    piece.constant(STORE_64, to, 0);
+    program.constant(STORE_64, to, 0);
     if let Some((mm, from)) = places {
-        piece.follow(R7, mm);
-        piece.copy(R8, &Field { from, to, len: 4 });
-        piece.constant(STORE_32, to + 4, 1);
+        program.follow(R7, mm);
+        program.copy(R8, from, (to, 4));
+        program.constant(STORE_32, to + 4, 1);
     }
 }
