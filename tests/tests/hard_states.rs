@@ -47,7 +47,8 @@ fn a_task_under_such_a_filter_can_be_dumped_and_killed() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let dump = |then, name| {
         let images = dir.path().join(name);
-        Dumper::Commensal.run(victim.child.id(), &images, then, &["--shell-job"])
+        let options = ["--shell-job", "--no-bpf"];
+        Dumper::Commensal.run(victim.child.id(), &images, then, &options)
     };
     let failure = dump(Then::Resume, "first").expect_err("it would be at risk");
     assert!(

@@ -21,6 +21,7 @@ pub mod namespace;
 pub mod pagemap;
 pub mod peek;
 pub mod pidfd;
+pub mod prctl;
 pub mod process_vm;
 pub mod ptrace;
 mod raw;

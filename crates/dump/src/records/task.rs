@@ -2,7 +2,7 @@
 
 use commensal_abi::{Rlimit, Sigaction, TaskInfo};
 use commensal_sys::task_iter::{Objects, Reader, TaskRecord};
-use commensal_sys::{RemoteAddr, process_vm};
+use commensal_sys::{RemoteAddr, prctl, process_vm};
 
 use crate::files::FdFlags;
 use crate::proc::Status;
@@ -39,7 +39,10 @@ pub(super) fn own(reader: &Reader<TaskRecord>) -> Option<TaskRecord> {
     let records = reader.of(own_pid()).ok()?.read().ok()?;
     let huge_pages_are_disabled = rustix::thread::transparent_huge_pages_are_disabled();
     match records[..] {
-        [own] if huge_pages_are_disabled == Ok(false) => Some(own),
+        // What we have ourselves could not be told of a task.
+        [own] if huge_pages_are_disabled == Ok(false) && !prctl::denies_write_execute() => {
+            Some(own)
+        }
         _ => None,
     }
 }
