@@ -12,6 +12,7 @@ use commensal_tests::harness::wait_for;
 use commensal_tests::harness::{Dumper, Program, Target, Then, looks_complete, paths, process};
 use commensal_tests::{judge_or_skip, skip};
 use group::Group;
+use rustix::process::Signal;
 
 /// A victim in a group of its own, for every version of control groups that there is.
 fn in_groups(test: impl Fn(&Target, &Group)) {
@@ -108,6 +109,34 @@ fn a_group_that_was_frozen_is_frozen_again() {
         });
         group.thaw();
         target.wait_rounds(2);
+    });
+}
+
+/// The kernel attaches to no task that was stopped and then frozen.
+#[test]
+fn a_stopped_task_of_the_group_is_no_obstacle() {
+    in_groups(|target, group| {
+        let bystander = Bystander::start(group);
+        let pid = bystander.0.id();
+        process::signal(pid, Signal::STOP);
+        let is_stopped = || {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+            stat.expect("it lives").contains(") T ").then_some(())
+        };
+        wait_for("the task to stop", is_stopped);
+        for (turn, frozen) in ["thawed", "frozen"].into_iter().zip([false, true]) {
+            if frozen {
+                group.freeze();
+            }
+            let images = target.images_dir(turn);
+            let arguments = ["--freeze-cgroup", group.dir()];
+            let dump = Dumper::chosen().run(target.pid(), &images, Then::Resume, &arguments);
+            assert!(dump.is_ok(), "{dump:?}");
+            group.thaw();
+            wait_for("the task to be stopped again", is_stopped);
+            assert!(!bystander.is_traced());
+            target.wait_rounds(2);
+        }
     });
 }
 

@@ -9,6 +9,7 @@ use commensal_sys::Pid;
 
 use super::namespaces::own_pid;
 use crate::cgroup::Freezer;
+use crate::proc::{self, Stat};
 use crate::{Cancel, Place, Refusal, Result};
 
 /// The tasks of a control group, all of them held.
@@ -20,7 +21,8 @@ pub struct Group {
 }
 
 impl Group {
-    /// Freezes the group, asks its tasks to stop, thaws it, and waits for them.
+    /// Freezes the group, asks its tasks to stop, thaws it, and waits for them. Those that are stopped
+    /// already are left to be stopped like the tasks of any other tree.
     ///
     /// # Errors
     ///
@@ -33,9 +35,15 @@ impl Group {
         if freezer.tasks()?.contains(&own_pid()) {
             return Err(ourselves(dir).into());
         }
+        let mut stopped = freezer.tasks()?;
+        stopped.retain(is_stopped);
         freezer.freeze(timeout.unwrap_or(UNLIMITED), cancel)?;
         let mut asked = Vec::new();
         for pid in freezer.tasks()? {
+            // The kernel would keep us waiting until it is thawed. It has no children meanwhile.
+            if stopped.contains(&pid) || is_stopped(&pid) {
+                continue;
+            }
             match Asked::ask(pid) {
                 Ok(task) => asked.push(task),
                 Err(SeizedError::Gone(_)) => {}
@@ -74,6 +82,13 @@ impl Group {
             self.freezer.keep();
         }
     }
+}
+
+/// Whether a task was stopped by a signal, also if it was frozen after that: to attach to it then takes
+/// until it is thawed (`ptrace_attach`, kernel/ptrace.c).
+fn is_stopped(pid: &Pid) -> bool {
+    Stat::read(*pid).is_ok_and(|stat| stat.state == b'T')
+        || proc::read(*pid, "wchan").is_ok_and(|place| place == b"do_signal_stop")
 }
 
 fn ourselves(dir: &Path) -> Refusal {
