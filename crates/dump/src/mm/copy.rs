@@ -11,15 +11,16 @@ use commensal_sys::FilePages;
 use commensal_sys::RemoteRange;
 use commensal_sys::process_vm::Batch;
 
+use super::buffer::Buffer;
 use crate::{Cancel, Error, Result};
 
 /// Bytes that are read and then written at once: half of a second-level
-/// cache of 1 MiB, so that what was read is still there when it is written.
-const CHUNK: usize = 512 << 10;
+/// cache of 512 KiB, so that what was read is still there when it is written.
+const CHUNK: usize = 256 << 10;
 
 /// How many chunks the caller's thread copies before it starts others: starting one and waiting for
 /// its end takes as long as copying several.
-const ALONE: usize = 8;
+const ALONE: usize = 16;
 
 /// Memory that pages are read from.
 pub(super) trait PageSource: Sync {
@@ -48,12 +49,12 @@ struct Chunk {
 
 /// Buffers of one chunk each, used again for the next task.
 #[derive(Debug, Default)]
-pub(super) struct Buffers(Mutex<Vec<Vec<u8>>>);
+pub(super) struct Buffers(Mutex<Vec<Buffer>>);
 
 impl Buffers {
-    fn take(&self) -> Vec<u8> {
+    fn take(&self) -> Buffer {
         let free = lock(&self.0).pop();
-        free.unwrap_or_else(|| vec![0; CHUNK])
+        free.unwrap_or_else(|| Buffer::new(CHUNK))
     }
 
     /// Makes buffers for so many bytes and threads before there is any haste: their own pages
@@ -68,7 +69,7 @@ impl Buffers {
         }
     }
 
-    fn give_back(&self, buf: Vec<u8>) {
+    fn give_back(&self, buf: Buffer) {
         lock(&self.0).push(buf);
     }
 }

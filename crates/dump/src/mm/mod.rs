@@ -30,6 +30,7 @@
 //!    at the end [`PageWriter::shared`] writes each one's pages once.
 
 mod backing;
+mod buffer;
 mod classify;
 mod copy;
 mod entries;

@@ -8,6 +8,7 @@ use commensal_images::{ImageSink, PageChain};
 use commensal_sys::process_vm::Batch;
 use commensal_sys::{PAGE_SIZE, RemoteRange};
 
+use super::super::buffer::Buffer;
 use super::super::copy::PageSource;
 use super::super::memory::TaskMemory;
 use super::super::pagemap::{PageWriter, Run, flags};
@@ -86,8 +87,8 @@ impl<S: ImageSink> PageWriter<'_, S> {
 struct Comparison<'a> {
     memory: &'a dyn PageSource,
     parent: &'a PageChain,
-    ours: Vec<u8>,
-    theirs: Vec<u8>,
+    ours: Buffer,
+    theirs: Buffer,
     /// Pages that were the same.
     same: u64,
 }
@@ -97,8 +98,8 @@ impl<'a> Comparison<'a> {
         Self {
             memory,
             parent,
-            ours: vec![0; CHUNK],
-            theirs: vec![0; CHUNK],
+            ours: Buffer::new(CHUNK),
+            theirs: Buffer::new(CHUNK),
             same: 0,
         }
     }
