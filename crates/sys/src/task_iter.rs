@@ -9,10 +9,12 @@
 //! `task_struct`, or `file`, and copies a few of its fields. Where they are,
 //! the kernel says in its type information (`/sys/kernel/btf/vmlinux`).
 
+mod answers;
 mod btf;
 mod call;
 mod program;
 mod record;
+mod types;
 
 use core::marker::PhantomData;
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,13 +23,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use zerocopy::FromBytes;
 
 use crate::{Errno, Error, Pid, Result};
-use btf::{Btf, KernelFile};
 use program::Program;
 
 pub use record::{FileRecord, Objects, Plain, Shared, TaskRecord, ThreadRecord};
-
-/// The inode of the first pid namespace (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
-const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+pub use types::KernelTypes;
 
 /// What a record is of.
 pub trait Record: FromBytes + Default + sealed::Visited {}
@@ -37,7 +36,7 @@ impl Record for FileRecord {}
 impl Record for TaskRecord {}
 
 mod sealed {
-    use super::btf::Btf;
+    use super::KernelTypes;
     use super::program::Program;
 
     /// What the kernel visits.
@@ -49,7 +48,7 @@ mod sealed {
         const ALL_THREADS: bool;
 
         /// The program that copies a record.
-        fn program(btf: &Btf) -> Option<Program>;
+        fn program(types: &KernelTypes) -> Option<Program>;
     }
 }
 
@@ -57,8 +56,8 @@ impl sealed::Visited for ThreadRecord {
     const ITERATION: &str = "bpf_iter_task";
     const ALL_THREADS: bool = true;
 
-    fn program(btf: &Btf) -> Option<Program> {
-        program::threads::program(btf)
+    fn program(types: &KernelTypes) -> Option<Program> {
+        program::threads::program(types)
     }
 }
 
@@ -66,8 +65,8 @@ impl sealed::Visited for TaskRecord {
     const ITERATION: &str = "bpf_iter_task";
     const ALL_THREADS: bool = false;
 
-    fn program(btf: &Btf) -> Option<Program> {
-        program::task::program(btf)
+    fn program(types: &KernelTypes) -> Option<Program> {
+        program::task::program(types)
     }
 }
 
@@ -75,8 +74,8 @@ impl sealed::Visited for FileRecord {
     const ITERATION: &str = "bpf_iter_task_file";
     const ALL_THREADS: bool = false;
 
-    fn program(btf: &Btf) -> Option<Program> {
-        program::files::program(btf)
+    fn program(types: &KernelTypes) -> Option<Program> {
+        program::files::program(types)
     }
 }
 
@@ -87,32 +86,6 @@ pub struct Reader<R> {
     /// Held while it runs: it has room for one record.
     running: Arc<Mutex<()>>,
     of: PhantomData<R>,
-}
-
-/// Where the fields of the kernel's structures are.
-#[derive(Debug)]
-pub struct KernelTypes(Btf);
-
-impl KernelTypes {
-    /// Looks through the kernel's type information, some megabytes, in about a millisecond.
-    ///
-    /// # Errors
-    ///
-    /// EPERM in a pid namespace that is not the first, where the kernel's ids are others than ours;
-    /// ENOENT where the kernel has no type information.
-    pub fn read() -> Result<Self> {
-        let failed = |call| move |errno| Error::new(call, 0, errno);
-        let own = rustix::fs::stat("/proc/self/ns/pid").map_err(failed("stat"))?;
-        if own.st_ino != FIRST_PID_NAMESPACE {
-            return Err(Error::new("bpf", 0, Errno::PERM));
-        }
-        let bytes = KernelFile::open().map_err(|error| {
-            let errno = Errno::from_io_error(&error).unwrap_or(Errno::NOENT);
-            Error::new("read of BTF", 0, errno)
-        })?;
-        let btf = Btf::parse(bytes).ok_or_else(missing)?;
-        Ok(Self(btf))
-    }
 }
 
 fn missing() -> Error {
@@ -127,8 +100,7 @@ impl<R: Record> Reader<R> {
     /// EPERM without CAP_BPF and CAP_PERFMON; ENOENT where the kernel's structures are others; EINVAL
     /// where it is older than Linux 6.1.
     pub fn load(types: &KernelTypes) -> Result<Self> {
-        let KernelTypes(btf) = types;
-        let found = R::program(btf).zip(btf.function(R::ITERATION));
+        let found = R::program(types).zip(types.function(R::ITERATION));
         let (program, function) = found.ok_or_else(missing)?;
         let failed = |call| move |errno| Error::new(call, 0, errno);
         let room = call::room(program.record_len()).map_err(failed("BPF_MAP_CREATE"))?;

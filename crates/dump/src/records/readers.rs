@@ -1,5 +1,6 @@
 //! Getting ready to read records.
 
+use std::path::Path;
 use std::sync::LazyLock;
 use std::thread;
 
@@ -7,6 +8,9 @@ use commensal_sys::Result;
 use commensal_sys::task_iter::{FileRecord, KernelTypes, Reader, TaskRecord, ThreadRecord};
 
 use super::task;
+
+/// Where it is kept, for the next dump, which fields of the kernel's structures are where.
+const KEPT: &str = "/run/commensal.types";
 
 /// What reads records of any task.
 pub struct Readers {
@@ -19,10 +23,14 @@ pub struct Readers {
 
 impl Readers {
     fn load() -> Result<Self> {
-        let types = KernelTypes::read()?;
+        let types = KernelTypes::read(Some(Path::new(KEPT)))?;
         let tasks = Reader::load(&types)?;
+        let files = Reader::load(&types)?;
+        if let Err(error) = types.keep(Path::new(KEPT)) {
+            tracing::debug!(%error, "what was found in the kernel's types is not kept in {KEPT}");
+        }
         Ok(Self {
-            files: Reader::load(&types)?,
+            files,
             own: task::own(&tasks),
             tasks,
             types,
@@ -36,7 +44,7 @@ impl Readers {
 }
 
 /// Readers that a thread of its own gets ready: that takes two milliseconds, as long as the look at a
-/// running task of which nothing is known.
+/// running task of which nothing is known, and twice as long for the first dump since the kernel was started.
 pub struct Loading(LazyLock<Option<Readers>, Box<dyn FnOnce() -> Option<Readers> + Send>>);
 
 impl Loading {

@@ -20,7 +20,7 @@ pub mod threads;
 use core::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use super::btf::Btf;
+use super::KernelTypes;
 
 /// Only a program under a licence that goes with the kernel's may write its
 /// output. These two, and no other part of ours, are under either.
@@ -112,20 +112,20 @@ impl Program {
     }
 
     /// Copies a field of the task.
-    fn of_task(&mut self, btf: &Btf, field: &str, to: (usize, usize)) -> Option<()> {
-        self.copy(R7, btf.field("task_struct", field)?, to);
+    fn of_task(&mut self, types: &KernelTypes, field: &str, to: (usize, usize)) -> Option<()> {
+        self.copy(R7, types.field("task_struct", field)?, to);
         Some(())
     }
 
     /// Copies a field of the structure that a pointer of the task leads to.
     fn behind_task(
         &mut self,
-        btf: &Btf,
+        types: &KernelTypes,
         (pointer, structure, field): (&str, &str, &str),
         to: (usize, usize),
     ) -> Option<()> {
-        self.follow(R7, btf.field("task_struct", pointer)?);
-        self.copy(R8, btf.field(structure, field)?, to);
+        self.follow(R7, types.field("task_struct", pointer)?);
+        self.copy(R8, types.field(structure, field)?, to);
         Some(())
     }
 

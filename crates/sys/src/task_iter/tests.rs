@@ -13,7 +13,7 @@ use crate::raw;
 const PR_GET_TID_ADDRESS: u64 = 40;
 
 fn loaded<R: Record>() -> Option<Reader<R>> {
-    match KernelTypes::read().and_then(|types| Reader::load(&types)) {
+    match KernelTypes::read(None).and_then(|types| Reader::load(&types)) {
         Ok(reader) => Some(reader),
         // No right, or no type information: the dump asks the threads themselves then.
         Err(error) if [Errno::PERM, Errno::NOENT].contains(&error.errno) => None,

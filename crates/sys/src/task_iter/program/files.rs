@@ -7,15 +7,15 @@ use super::{
     Program, R1, R2, R6, R7, R8, R9, R10, STORE_64, instruction,
 };
 use crate::task_iter::FileRecord;
-use crate::task_iter::btf::Btf;
+use crate::task_iter::KernelTypes;
 
 /// Copies a descriptor: in `bpf_iter__task_file` come `bpf_iter_meta`, the
 /// task, the descriptor's number and a pointer to its file.
-pub fn program(btf: &Btf) -> Option<Program> {
+pub fn program(types: &KernelTypes) -> Option<Program> {
     const FD: i16 = 16;
     const FILE: i16 = 24;
     let mut program = Program::new(FILE, size_of::<FileRecord>());
-    program.body.push(match btf.pointer("file", "f_owner") {
+    program.body.push(match types.pointer("file", "f_owner") {
         Some(place) => instruction(LOAD_64, R2, R7, place, 0),
         None => instruction(MOVE_CONSTANT, R2, 0, 0, 1),
     });
@@ -24,26 +24,26 @@ pub fn program(btf: &Btf) -> Option<Program> {
     program.body.push(instruction(LOAD_32, R1, R6, FD, 0));
     // The upper half is zero, where the flags go then.
     program.store(STORE_64, R1, offset_of!(FileRecord, fd));
-    let file = |field| btf.field("file", field);
+    let file = |field| types.field("file", field);
     program.copy(R7, file("f_flags")?, place!(FileRecord, flags));
     program.copy(R7, file("f_path")?, place!(FileRecord, path));
     program.follow(R7, file("f_inode")?);
-    locks(btf, &mut program)?;
+    locks(types, &mut program)?;
     Some(program)
 }
 
 /// Which lists of locks of the inode in r8 have something in them: an empty one leads to itself.
-fn locks(btf: &Btf, program: &mut Program) -> Option<()> {
+fn locks(types: &KernelTypes, program: &mut Program) -> Option<()> {
     let to = program.at(offset_of!(FileRecord, locks));
     program.constant(STORE_64, offset_of!(FileRecord, locks), 0);
-    program.follow(R8, btf.field("inode", "i_flctx")?);
+    program.follow(R8, types.field("inode", "i_flctx")?);
     let mut lists = Program::new(0, 0);
     for (list, kind) in [
         ("flc_flock", FileRecord::FLOCK),
         ("flc_posix", FileRecord::POSIX),
         ("flc_lease", FileRecord::LEASE),
     ] {
-        let list = btf.field("file_lock_context", list)?;
+        let list = types.field("file_lock_context", list)?;
         lists.read(R8, list, (R10, -8), 8);
         lists.body.extend([
             instruction(LOAD_64, R1, R10, -8, 0),

@@ -3,11 +3,11 @@
 use core::mem::offset_of;
 
 use super::{Program, STORE_32};
+use crate::task_iter::KernelTypes;
 use crate::task_iter::Objects;
-use crate::task_iter::btf::Btf;
 
 /// Copies what the task in r7 can share.
-pub(super) fn part(btf: &Btf, program: &mut Program) -> Option<()> {
+pub(super) fn part(types: &KernelTypes, program: &mut Program) -> Option<()> {
     for (field, to) in [
         ("mm", place!(Objects, memory)),
         ("files", place!(Objects, files)),
@@ -15,7 +15,7 @@ pub(super) fn part(btf: &Btf, program: &mut Program) -> Option<()> {
         ("sighand", place!(Objects, actions)),
         ("nsproxy", place!(Objects, namespaces)),
     ] {
-        program.of_task(btf, field, to)?;
+        program.of_task(types, field, to)?;
     }
     for (field, to) in [
         (("cred", "cred", "user_ns"), place!(Objects, users)),
@@ -24,7 +24,7 @@ pub(super) fn part(btf: &Btf, program: &mut Program) -> Option<()> {
         (("fs", "fs_struct", "root"), place!(Objects, root)),
         (("thread_pid", "pid", "level"), place!(Objects, pid_level)),
     ] {
-        program.behind_task(btf, field, to)?;
+        program.behind_task(types, field, to)?;
     }
     program.constant(STORE_32, offset_of!(Objects, reserved), 0);
     Some(())

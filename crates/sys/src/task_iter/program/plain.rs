@@ -3,18 +3,18 @@
 use core::mem::offset_of;
 
 use super::{Program, STORE_32};
+use crate::task_iter::KernelTypes;
 use crate::task_iter::Plain;
-use crate::task_iter::btf::Btf;
 
 /// Copies it of the task in r7.
-pub(super) fn part(btf: &Btf, program: &mut Program) -> Option<()> {
+pub(super) fn part(types: &KernelTypes, program: &mut Program) -> Option<()> {
     // With what is reserved behind it, which the field is then put into.
     program.constant(STORE_32, offset_of!(Plain, oom_score_adj), 0);
     program.constant(STORE_32, offset_of!(Plain, login_uid), 0);
-    let login_uid = program.of_task(btf, "loginuid", place!(Plain, login_uid));
+    let login_uid = program.of_task(types, "loginuid", place!(Plain, login_uid));
     let is_audited = i32::from(login_uid.is_some());
     program.constant(STORE_32, offset_of!(Plain, has_login_uid), is_audited);
-    program.of_task(btf, "personality", place!(Plain, personality))?;
+    program.of_task(types, "personality", place!(Plain, personality))?;
     for (field, to) in [
         (("mm", "mm_struct", "saved_auxv"), place!(Plain, auxv)),
         (
@@ -26,7 +26,7 @@ pub(super) fn part(btf: &Btf, program: &mut Program) -> Option<()> {
             place!(Plain, oom_score_adj),
         ),
     ] {
-        program.behind_task(btf, field, to)?;
+        program.behind_task(types, field, to)?;
     }
     Some(())
 }

@@ -6,38 +6,38 @@ use super::{
     AND_CONSTANT, LOAD_8, Program, R1, R7, R8, R9, STORE_32, TASK, instruction, objects, plain,
     threads,
 };
-use crate::task_iter::btf::Btf;
+use crate::task_iter::KernelTypes;
 use crate::task_iter::{Shared, TaskRecord};
 
 /// Copies a task, by its leader.
-pub fn program(btf: &Btf) -> Option<Program> {
+pub fn program(types: &KernelTypes) -> Option<Program> {
     let mut program = Program::new(TASK, size_of::<TaskRecord>());
     program.part(offset_of!(TaskRecord, leader));
-    threads::part(btf, &mut program)?;
+    threads::part(types, &mut program)?;
     program.part(offset_of!(TaskRecord, shared));
-    shared(btf, &mut program)?;
+    shared(types, &mut program)?;
     program.part(offset_of!(TaskRecord, objects));
-    objects::part(btf, &mut program)?;
+    objects::part(types, &mut program)?;
     program.part(offset_of!(TaskRecord, plain));
-    plain::part(btf, &mut program)?;
+    plain::part(types, &mut program)?;
     program.part(0);
-    actions_are_as_given(btf)?;
+    actions_are_as_given(types)?;
     let actions = ("sighand", "sighand_struct", "action");
-    program.behind_task(btf, actions, place!(TaskRecord, actions))?;
+    program.behind_task(types, actions, place!(TaskRecord, actions))?;
     let limits = ("signal", "signal_struct", "rlim");
-    program.behind_task(btf, limits, place!(TaskRecord, limits))?;
+    program.behind_task(types, limits, place!(TaskRecord, limits))?;
     Some(program)
 }
 
 /// Whether the actions of signals are as rt_sigaction(2) gives them.
-fn actions_are_as_given(btf: &Btf) -> Option<()> {
+fn actions_are_as_given(types: &KernelTypes) -> Option<()> {
     let fields = ["sa_handler", "sa_flags", "sa_restorer", "sa_mask"];
-    let places = fields.map(|field| btf.field("sigaction", field));
+    let places = fields.map(|field| types.field("sigaction", field));
     (places == [Some(0), Some(8), Some(16), Some(24)]).then_some(())
 }
 
-fn shared(btf: &Btf, program: &mut Program) -> Option<()> {
-    let task = |field| btf.field("task_struct", field);
+fn shared(types: &KernelTypes, program: &mut Program) -> Option<()> {
+    let task = |field| types.field("task_struct", field);
     for (field, to) in [
         (("mm", "mm_struct", "brk"), place!(Shared, brk)),
         (("mm", "mm_struct", "flags"), place!(Shared, mm_flags)),
@@ -54,19 +54,19 @@ fn shared(btf: &Btf, program: &mut Program) -> Option<()> {
             place!(Shared, cpu_timers),
         ),
     ] {
-        program.behind_task(btf, field, to)?;
+        program.behind_task(types, field, to)?;
     }
     program.follow(R7, task("signal")?);
-    let state = btf.field("signal_struct", "real_timer")? + btf.field("hrtimer", "state")?;
+    let state = types.field("signal_struct", "real_timer")? + types.field("hrtimer", "state")?;
     program.constant(STORE_32, offset_of!(Shared, real_timer), 0);
     program.copy(R8, state, (offset_of!(Shared, real_timer), 1));
-    subreaper(btf, program)?;
+    subreaper(types, program)?;
     let table = |program: &mut Program| {
         program.follow(R7, task("files")?);
-        program.follow(R8, btf.field("files_struct", "fdt")?);
+        program.follow(R8, types.field("files_struct", "fdt")?);
         Some(())
     };
-    let of_table = |field| btf.field("fdtable", field);
+    let of_table = |field| types.field("fdtable", field);
     table(program)?;
     program.copy(R8, of_table("max_fds")?, place!(Shared, max_fds));
     for (bits, to) in [
@@ -81,8 +81,8 @@ fn shared(btf: &Btf, program: &mut Program) -> Option<()> {
 }
 
 /// A single bit of the `signal_struct` in r8.
-fn subreaper(btf: &Btf, program: &mut Program) -> Option<()> {
-    let (from, bit) = btf.bit("signal_struct", "is_child_subreaper")?;
+fn subreaper(types: &KernelTypes, program: &mut Program) -> Option<()> {
+    let (from, bit) = types.bit("signal_struct", "is_child_subreaper")?;
     let to = offset_of!(Shared, child_subreaper);
     program.copy(R8, from, (to, 1));
     let place = program.at(to);

@@ -3,20 +3,20 @@
 use core::mem::offset_of;
 
 use super::{ADD_CONSTANT, MOVE, Program, R1, R7, R8, STORE_32, STORE_64, TASK, instruction};
+use crate::task_iter::KernelTypes;
 use crate::task_iter::ThreadRecord;
-use crate::task_iter::btf::Btf;
 
 /// Copies a thread.
-pub fn program(btf: &Btf) -> Option<Program> {
+pub fn program(types: &KernelTypes) -> Option<Program> {
     let mut program = Program::new(TASK, size_of::<ThreadRecord>());
-    part(btf, &mut program)?;
+    part(types, &mut program)?;
     Some(program)
 }
 
 /// Copies what is the own of the thread in r7.
-pub(super) fn part(btf: &Btf, program: &mut Program) -> Option<()> {
-    let task = |field| btf.field("task_struct", field);
-    let inside = |outer, structure, field| Some(task(outer)? + btf.field(structure, field)?);
+pub(super) fn part(types: &KernelTypes, program: &mut Program) -> Option<()> {
+    let task = |field| types.field("task_struct", field);
+    let inside = |outer, structure, field| Some(task(outer)? + types.field(structure, field)?);
     let fields = [
         (task("sas_ss_sp"), place!(ThreadRecord, altstack_sp)),
         (task("sas_ss_size"), place!(ThreadRecord, altstack_size)),
@@ -53,9 +53,9 @@ pub(super) fn part(btf: &Btf, program: &mut Program) -> Option<()> {
     ]);
     program.store(STORE_64, R1, offset_of!(ThreadRecord, children));
     let securebits = ("cred", "cred", "securebits");
-    program.behind_task(btf, securebits, place!(ThreadRecord, securebits))?;
+    program.behind_task(types, securebits, place!(ThreadRecord, securebits))?;
     program.constant(STORE_32, offset_of!(ThreadRecord, reserved), 0);
-    let count = task("mm").zip(btf.field("mm_struct", "mm_lock_seq"));
+    let count = task("mm").zip(types.field("mm_struct", "mm_lock_seq"));
     mapping_changes(program, count);
     Some(())
 }
