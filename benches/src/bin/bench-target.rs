@@ -4,9 +4,11 @@
 use std::error::Error;
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::process::{Child, Command};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 use rustix::process::{Resource, getrlimit, setrlimit, setsid};
@@ -27,6 +29,8 @@ enum Thing {
     Memory,
     /// The same; it writes to one page in a hundred every second.
     Changing,
+    /// The same of a program that is always at work, and says how much it has done.
+    Busy,
     /// Threads, the first one included.
     Threads,
     /// Open files.
@@ -43,6 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Thing::Nothing => sleep(),
         Thing::Memory => memory(amount),
         Thing::Changing => changing(amount),
+        Thing::Busy => busy(amount),
         Thing::Threads => threads(amount),
         Thing::Descriptors => descriptors(amount),
         Thing::Processes => processes(amount),
@@ -100,6 +105,34 @@ fn changing(mebibytes: usize) -> Result<(), Box<dyn Error>> {
             words[page * PAGE] = state;
         }
         thread::sleep(Duration::from_secs(1) / TICKS);
+    }
+}
+
+/// Works in small units, each of some microseconds, and writes to one page in a hundred every second.
+fn busy(mebibytes: usize) -> Result<(), Box<dyn Error>> {
+    const UNIT: u32 = 2000;
+    let (mut words, mut state) = filled(mebibytes)?;
+    let pages = words.len() / PAGE;
+    let output = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
+    setsid()?;
+    let started = Instant::now();
+    let (mut done, mut written) = (0_u64, 0);
+    loop {
+        // Behind `ready`, in as many digits as the largest number has.
+        output.write_all_at(format!("ready\n{done:020}\n").as_bytes(), 0)?;
+        let told = Instant::now();
+        while told.elapsed() < Duration::from_millis(1) {
+            (0..UNIT).for_each(|_| {
+                random(&mut state);
+            });
+            done += 1;
+            let wanted = started.elapsed().as_secs_f64() * pages as f64 / 100.0;
+            while written < wanted as u64 {
+                let page = random(&mut state) as usize % pages;
+                words[page * PAGE] = state;
+                written += 1;
+            }
+        }
     }
 }
 

@@ -6,6 +6,8 @@ pub enum Thing {
     Memory,
     /// Memory of which one page in a hundred is written to every second; we pre-copy it.
     Changing,
+    /// The same of a program that is always at work; we pre-copy it.
+    Busy,
     Threads,
     Descriptors,
     Processes,
@@ -20,11 +22,17 @@ impl Thing {
         Self::Processes,
     ];
 
+    /// Whether we copy most of it before it stands still.
+    pub const fn is_pre_copied(self) -> bool {
+        matches!(self, Self::Changing | Self::Busy)
+    }
+
     /// Its name, also as an argument of `bench-target`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Changing => "changing",
+            Self::Busy => "busy",
             Self::Threads => "threads",
             Self::Descriptors => "descriptors",
             Self::Processes => "processes",
@@ -36,6 +44,7 @@ impl Thing {
         match self {
             Self::Memory => "MiB of memory",
             Self::Changing => "MiB, 1 % written a second, pre-copied",
+            Self::Busy => "MiB of a busy program, pre-copied",
             Self::Threads => "threads",
             Self::Descriptors => "descriptors",
             Self::Processes => "processes",
@@ -46,7 +55,7 @@ impl Thing {
     const fn amounts(self) -> &'static [usize] {
         match self {
             Self::Memory => &[16, 64, 256, 1024, 2048, 4096],
-            Self::Changing => &[],
+            Self::Changing | Self::Busy => &[],
             Self::Threads => &[1, 10, 100, 500, 1000, 2000],
             Self::Descriptors => &[10, 100, 1000, 3000, 10_000],
             Self::Processes => &[1, 10, 50, 100, 200, 300],
@@ -82,6 +91,14 @@ impl Case {
             amounts.map(move |&amount| Self { thing, amount })
         };
         Thing::PLOTTED.into_iter().flat_map(of).collect()
+    }
+
+    /// The case whose loss of work is measured.
+    pub const fn busy() -> Self {
+        Self {
+            thing: Thing::Busy,
+            amount: 1024,
+        }
     }
 
     /// For people: `1024 MiB of memory`.

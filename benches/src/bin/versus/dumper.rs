@@ -9,7 +9,6 @@ use commensal_images::{Image, SavedImages};
 use tempfile::TempDir;
 use wait4::Wait4;
 
-use crate::case::Thing;
 use crate::error::Error;
 use crate::target::Target;
 
@@ -105,7 +104,7 @@ impl Program {
             Dumper::Commensal => command
                 .args(["dump", &pid.to_string(), "--then", "resume"])
                 // CRIU would track writes with soft-dirty bits, which not every kernel has.
-                .args((target.thing == Thing::Changing).then_some("--pre-copy")),
+                .args(target.thing.is_pre_copied().then_some("--pre-copy")),
             Dumper::Criu => command
                 .args(["dump", "--no-default-config", "--leave-running"])
                 .args(["--tree", &pid.to_string(), "--log-file", "dump.log"]),

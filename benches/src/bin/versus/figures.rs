@@ -1,5 +1,6 @@
 //! Medians and ratios of many dumps.
 
+use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use crate::case::Case;
@@ -69,7 +70,7 @@ impl Figure {
     /// # Panics
     ///
     /// Where there are none.
-    fn of(values: impl Iterator<Item = f64>) -> Self {
+    pub fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
         let (Some(&least), Some(&most)) = (values.first(), values.last()) else {
@@ -85,6 +86,17 @@ impl Figure {
             median,
             most,
         }
+    }
+}
+
+impl Display for Figure {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self {
+            least,
+            median,
+            most,
+        } = self;
+        write!(f, "{median:.1} ({least:.1}–{most:.1})")
     }
 }
 

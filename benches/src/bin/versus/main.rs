@@ -4,7 +4,8 @@
 //! - `target`: the process that is dumped;
 //! - `dumper`: one dump by one of the two, measured;
 //! - `figures`: medians and ratios of many dumps;
-//! - `table`, `plot`: what is made of them.
+//! - `table`, `plot`: what is made of them;
+//! - `work`: how much less a busy target does while it is dumped.
 #![forbid(unsafe_code)]
 
 mod case;
@@ -14,6 +15,7 @@ mod figures;
 mod plot;
 mod table;
 mod target;
+mod work;
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -74,7 +76,12 @@ fn run(args: &Args) -> Result<(), Error> {
     for case in Case::table().into_iter().filter(wanted) {
         table.push(compare(case, &programs, args.rounds)?);
     }
-    table::print(&table, &programs)?;
+    if !table.is_empty() {
+        table::print(&table, &programs)?;
+    }
+    if wanted(&Case::busy()) {
+        work::compare(&programs, args.rounds)?;
+    }
     if let Some(folder) = &args.plots {
         let rounds = args.rounds.div_ceil(2);
         let mut growth = Vec::new();

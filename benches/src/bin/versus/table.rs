@@ -47,16 +47,7 @@ pub fn print(rows: &[Comparison], programs: &[Program]) -> Result<(), Error> {
 /// Two figures and how many times the second is smaller.
 fn pair(criu: Figure, commensal: Figure) -> String {
     let ratio = criu.median / commensal.median;
-    format!("{} | {} | **{ratio:.1}**", spread(criu), spread(commensal))
-}
-
-fn spread(figure: Figure) -> String {
-    let Figure {
-        least,
-        median,
-        most,
-    } = figure;
-    format!("{median:.1} ({least:.1}–{most:.1})")
+    format!("{criu} | {commensal} | **{ratio:.1}**")
 }
 
 fn mebibytes(figure: Figure) -> String {

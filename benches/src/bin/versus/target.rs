@@ -10,6 +10,9 @@ use tempfile::NamedTempFile;
 use crate::case::{Case, Thing};
 use crate::error::Error;
 
+/// What it writes when it has all that it should have.
+const READY: &[u8] = b"ready\n";
+
 /// A running target; it and its children are killed at the end.
 pub struct Target {
     /// What it has much of.
@@ -41,13 +44,24 @@ impl Target {
             child,
             output,
         };
-        while fs::read(target.output.path()).map_err(file)? != b"ready\n" {
+        while !fs::read(target.output.path())
+            .map_err(file)?
+            .starts_with(READY)
+        {
             if let Ok(Some(_)) = target.child.try_wait() {
                 return Err(Error::Target);
             }
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(target)
+    }
+
+    /// How much work a busy target has done, in its own units.
+    pub fn work(&self) -> Result<u64, Error> {
+        let path = self.output.path();
+        let text = fs::read_to_string(path).map_err(Error::file(path))?;
+        let count = text.lines().nth(1).and_then(|line| line.parse().ok());
+        count.ok_or(Error::Target)
     }
 
     /// The process id of the root of the tree.
