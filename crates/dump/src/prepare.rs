@@ -99,20 +99,22 @@ impl Prepared {
     ///
     /// # Errors
     ///
-    /// Where there is no room for them in the images directory.
+    /// Where there is no room for them.
     pub fn reserve<S: ImageSink>(&self, pages: &PageWriter<'_, S>) -> Result<u64> {
-        let mut total = 0;
+        let mut sizes = Vec::new();
         for (pid, mappings) in &self.mappings {
             let Ok(id) = self.pids.task(*pid) else {
                 continue;
             };
-            match pages.reserve(id, mappings, self.trackers.get(pid)) {
-                Ok(bytes) => total += bytes,
+            match pages.bytes_of(mappings, self.trackers.get(pid)) {
+                Ok(bytes) => sizes.push((id, bytes)),
                 // A task that is gone by now needs no room.
                 Err(Error::Sys(_)) => {}
                 Err(error) => return Err(error),
             }
         }
+        let total = sizes.iter().map(|(_, bytes)| bytes).sum();
+        pages.make_room(sizes)?;
         Ok(total)
     }
 

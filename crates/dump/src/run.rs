@@ -212,7 +212,7 @@ fn run_here<S: ImageSink>(
         ..
     } = collected;
     let inventory = inventory::inventory(options, &own_ids, own_cgroups, &run_id, have_uprobes);
-    drop(pages);
+    pages.finish()?;
     let sink = set.finish(&inventory)?;
     links.keep();
     let frozen = end.images_complete(tree, inventory.dump_criu_run_id())?;

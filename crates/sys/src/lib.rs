@@ -10,6 +10,7 @@
 
 mod addr;
 pub mod bpf;
+mod buffer;
 pub mod caretaker;
 pub mod epoll;
 mod error;
@@ -42,8 +43,9 @@ pub mod wait;
 pub mod xstate;
 
 pub use addr::{PAGE_SIZE, RemoteAddr, RemoteRange};
+pub use buffer::{Arena, Buffer};
 pub use error::{Error, Result};
 pub use id::{Pid, Tid};
 pub use regs::{NO_SYSCALL, Registers};
 pub use rustix::io::Errno;
-pub use shared::{FilePages, OutOfBounds, SharedPages};
+pub use shared::{OutOfBounds, SharedPages};

@@ -2,7 +2,6 @@
 
 use linux_raw_sys::general::{__NR_process_vm_readv, __NR_process_vm_writev};
 
-use crate::shared::FilePages;
 use crate::{Errno, Error, Pid, RemoteAddr, RemoteRange, Result, raw};
 
 /// `struct iovec` (readv(2)): an address and a length in bytes.
@@ -100,25 +99,6 @@ pub fn read_batch(pid: Pid, batch: &Batch, buf: &mut [u8]) -> Result<()> {
     complete("process_vm_readv", pid, done, batch.bytes)
 }
 
-/// As [`read_batch`], into `pages` at `offset`.
-///
-/// # Errors
-///
-/// As [`read_batch`]; EFAULT also where the file behind `pages` has become shorter.
-pub fn read_batch_into(pid: Pid, batch: &Batch, pages: &FilePages, offset: usize) -> Result<()> {
-    let Ok(start) = pages.check(offset, batch.bytes) else {
-        return Err(Error::new("process_vm_readv", pid.get(), Errno::INVAL));
-    };
-    let local = Iovec {
-        base: start as u64,
-        len: batch.bytes as u64,
-    };
-    // SAFETY: process_vm_readv(2) writes only to the local iovec, which `check` proved to lie in
-    // the mapping; that lives as long as `pages`, and nothing of ours refers to its bytes.
-    let done = unsafe { transfer(__NR_process_vm_readv, pid, local, &batch.ranges) };
-    complete("process_vm_readv", pid, done, batch.bytes)
-}
-
 /// Copies `bytes` into the target's memory at `addr`.
 ///
 /// # Errors
@@ -177,7 +157,6 @@ fn complete(call: &'static str, pid: Pid, done: Result<u64, Errno>, len: usize) 
 
 #[cfg(test)]
 mod tests {
-    use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
     use super::*;
 
@@ -197,22 +176,6 @@ mod tests {
         assert_eq!(&text[..batch.bytes()], b"first half, second half");
         let short = read_batch(pid, &batch, &mut text[..5]).expect_err("too small");
         assert_eq!(short.errno, Errno::INVAL);
-    }
-
-    #[test]
-    fn a_batch_goes_into_a_file_and_no_further() {
-        let pid = Pid::new(std::process::id() as i32).expect("a process id is positive");
-        let file = memfd_create("batch", MemfdFlags::CLOEXEC).expect("memfd_create(2)");
-        ftruncate(&file, 4096).expect("ftruncate(2)");
-        let pages = FilePages::map(&file, 4096).expect("mmap(2)");
-        let mut batch = Batch::default();
-        assert!(batch.push(range_of(b"first, ")) && batch.push(range_of(b"second")));
-        read_batch_into(pid, &batch, &pages, 4083).expect("own memory");
-        let mut text = [0; 13];
-        rustix::io::pread(&file, &mut text, 4083).expect("pread(2)");
-        assert_eq!(&text, b"first, second");
-        let long = read_batch_into(pid, &batch, &pages, 4084).expect_err("too long");
-        assert_eq!(long.errno, Errno::INVAL);
     }
 
     #[test]

@@ -36,10 +36,7 @@ impl SharedPages {
     ///
     /// mmap(2)'s.
     pub fn map(file: impl AsFd, len: usize) -> Result<Self, Errno> {
-        Self::map_with(file, len, MapFlags::SHARED)
-    }
-
-    fn map_with(file: impl AsFd, len: usize, flags: MapFlags) -> Result<Self, Errno> {
+        let flags = MapFlags::SHARED;
         let prot = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: mmap(2) with a null hint and without MAP_FIXED picks a free
         // range, so no memory in use is replaced.
@@ -106,45 +103,6 @@ impl Drop for SharedPages {
         // no reference into it exists.
         let done = unsafe { munmap(base, self.len) };
         debug_assert!(done.is_ok(), "munmap(2) of a whole mapping cannot fail");
-    }
-}
-
-/// The first bytes of a file, mapped for the kernel alone to write there:
-/// [`process_vm::read_batch_into`](crate::process_vm::read_batch_into).
-#[derive(Debug)]
-pub struct FilePages(SharedPages);
-
-// SAFETY: the mapping belongs to no thread, and nothing of ours reads or writes its bytes: there
-// is no method for it.
-unsafe impl Send for FilePages {}
-
-// SAFETY: as for `Send`.
-unsafe impl Sync for FilePages {}
-
-impl FilePages {
-    /// Maps the first `len` bytes of `file`, with all pages there already (`MAP_POPULATE`): no
-    /// write faults.
-    ///
-    /// # Errors
-    ///
-    /// mmap(2)'s.
-    pub fn map(file: impl AsFd, len: usize) -> Result<Self, Errno> {
-        SharedPages::map_with(file, len, MapFlags::SHARED | MapFlags::POPULATE).map(Self)
-    }
-
-    /// The length in bytes.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether it has no bytes.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The address of `offset`, if `len` bytes from there are in the mapping.
-    pub(crate) fn check(&self, offset: usize, len: usize) -> Result<*mut u8, OutOfBounds> {
-        self.0.check(offset, len)
     }
 }
 

@@ -1,17 +1,16 @@
 //! Copying pages into an image: read into a buffer that stays in the
 //! processor's second-level cache, written from there, by one or more threads.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use commensal_images::RawWriter;
-use commensal_sys::FilePages;
-use commensal_sys::RemoteRange;
 use commensal_sys::process_vm::Batch;
+use commensal_sys::{Buffer, RemoteRange};
 
-use super::buffer::Buffer;
+use super::held::Held;
 use crate::{Cancel, Error, Result};
 
 /// Bytes that are read and then written at once: half of a second-level
@@ -20,23 +19,12 @@ const CHUNK: usize = 256 << 10;
 
 /// How many chunks the caller's thread copies before it starts others: starting one and waiting for
 /// its end takes as long as copying several.
-const ALONE: usize = 16;
+const ALONE: usize = 8;
 
 /// Memory that pages are read from.
 pub(super) trait PageSource: Sync {
     /// Fills `buf`, which is as long as the batch, from its ranges.
     fn read(&self, batch: &Batch, buf: &mut [u8]) -> Result<()>;
-
-    /// Whether a range was read before: it is not put into one chunk with what comes before it,
-    /// which goes into a mapped image without it.
-    fn was_read(&self, _range: RemoteRange) -> bool {
-        false
-    }
-
-    /// Fills a mapped image from `offset` on; `false` where only [`PageSource::read`] can.
-    fn read_mapped(&self, _batch: &Batch, _image: &FilePages, _offset: usize) -> Result<bool> {
-        Ok(false)
-    }
 }
 
 /// Ranges that go into the image one behind the other.
@@ -52,21 +40,19 @@ struct Chunk {
 pub(super) struct Buffers(Mutex<Vec<Buffer>>);
 
 impl Buffers {
-    fn take(&self) -> Buffer {
+    fn take(&self) -> Result<Buffer> {
         let free = lock(&self.0).pop();
-        free.unwrap_or_else(|| Buffer::new(CHUNK))
+        free.map_or_else(|| buffer(CHUNK), Ok)
     }
 
-    /// Makes buffers for so many bytes and threads before there is any haste: their own pages
-    /// come with the first write to them.
-    pub fn warm(&self, bytes: u64, threads: usize) {
-        let chunks = bytes.div_ceil(CHUNK as u64).min(threads as u64);
-        let mut buffers: Vec<_> = (0..chunks).map(|_| self.take()).collect();
-        let used = usize::try_from(bytes).map_or(CHUNK, |bytes| bytes.min(CHUNK));
-        for mut buffer in buffers.drain(..) {
-            buffer[..used].fill(0);
-            self.give_back(buffer);
+    /// Makes buffers for so many bytes and threads before there is any haste.
+    pub fn warm(&self, bytes: u64, threads: usize) -> Result<()> {
+        let chunks = bytes.div_ceil(CHUNK as u64).min(threads as u64) as usize;
+        let mut buffers = lock(&self.0);
+        while buffers.len() < chunks {
+            buffers.push(buffer(CHUNK)?);
         }
+        Ok(())
     }
 
     fn give_back(&self, buf: Buffer) {
@@ -75,11 +61,11 @@ impl Buffers {
 }
 
 /// One copy: from where, to where, and who is told.
-pub(super) struct Copy<'a> {
+pub(super) struct Copy<'a, 's> {
     pub source: &'a dyn PageSource,
-    pub image: &'a RawWriter<'a>,
-    /// Its first bytes, where they are mapped.
-    pub mapped: Option<&'a FilePages>,
+    pub image: &'a Arc<RawWriter<'s>>,
+    /// What holds the pages until the tree runs again, as many as it has room for.
+    pub held: Option<&'a Held<'s>>,
     pub buffers: &'a Buffers,
     pub cancel: &'a Cancel,
     /// Called with the bytes of each chunk once it is written.
@@ -94,7 +80,7 @@ pub(super) trait Ranges<T>:
 
 impl<T, F: FnOnce(&mut dyn FnMut(RemoteRange) -> Result<()>) -> Result<T>> Ranges<T> for F {}
 
-impl Copy<'_> {
+impl Copy<'_, '_> {
     /// Copies all ranges in their order, with at most this many threads next
     /// to the caller's. Ranges may be of any length; memory in use is one chunk
     /// a thread. The first few are copied by the caller's thread, so that a
@@ -117,7 +103,7 @@ impl Copy<'_> {
                 failure.check()?;
                 sender.send(chunk).map_err(|_| Error::Cancelled)
             })
-            .all(self.source, ranges)?;
+            .all(ranges)?;
             drop(sender);
             Ok(result)
         });
@@ -142,33 +128,32 @@ impl Copy<'_> {
 
     fn chunk(&self, chunk: &Chunk) -> Result<()> {
         self.cancel.check()?;
-        if !self.mapped_chunk(chunk)? {
-            self.buffered_chunk(chunk)?;
+        let Chunk { batch, offset } = chunk;
+        let held = self
+            .held
+            .and_then(|held| Some((held, held.room(batch.bytes())?)));
+        match held {
+            Some((held, mut room)) => {
+                self.source.read(batch, &mut room)?;
+                held.put(self.image, *offset, room);
+            }
+            None => {
+                let mut buffer = self.buffers.take()?;
+                let buf = &mut buffer[..batch.bytes()];
+                self.source.read(batch, buf)?;
+                self.image.write_all_at(buf, *offset)?;
+                self.buffers.give_back(buffer);
+            }
         }
-        (self.written)(chunk.batch.bytes() as u64);
+        (self.written)(batch.bytes() as u64);
         Ok(())
     }
+}
 
-    /// Without a buffer between, where the image is mapped: in half the time.
-    fn mapped_chunk(&self, chunk: &Chunk) -> Result<bool> {
-        let Some(mapped) = self.mapped else {
-            return Ok(false);
-        };
-        let offset = chunk.offset as usize;
-        match offset + chunk.batch.bytes() <= mapped.len() {
-            true => self.source.read_mapped(&chunk.batch, mapped, offset),
-            false => Ok(false),
-        }
-    }
-
-    fn buffered_chunk(&self, chunk: &Chunk) -> Result<()> {
-        let mut buffer = self.buffers.take();
-        let buf = &mut buffer[..chunk.batch.bytes()];
-        self.source.read(&chunk.batch, buf)?;
-        self.image.write_all_at(buf, chunk.offset)?;
-        self.buffers.give_back(buffer);
-        Ok(())
-    }
+/// A buffer that is there, with no page fault left.
+pub(super) fn buffer(len: usize) -> Result<Buffer> {
+    let failed = |errno| commensal_sys::Error::new("mmap", 0, errno);
+    Ok(Buffer::new(len).map_err(failed)?)
 }
 
 /// The first error of any worker.
@@ -221,13 +206,8 @@ impl<F: FnMut(Chunk) -> Result<()>> Cutter<F> {
         }
     }
 
-    fn all<T>(mut self, source: &dyn PageSource, ranges: impl Ranges<T>) -> Result<T> {
-        let result = ranges(&mut |range| {
-            if source.was_read(range) {
-                self.flush()?;
-            }
-            self.add(range)
-        })?;
+    fn all<T>(mut self, ranges: impl Ranges<T>) -> Result<T> {
+        let result = ranges(&mut |range| self.add(range))?;
         self.flush()?;
         Ok(result)
     }

@@ -9,9 +9,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 
-use commensal_sys::FilePages;
 use commensal_sys::pagemap::{Page, Pagemap};
-use commensal_sys::process_vm::{Batch, read_batch, read_batch_into};
+use commensal_sys::process_vm::{Batch, read_batch};
 use commensal_sys::{Errno, PAGE_SIZE, Pid, RemoteRange};
 
 use super::Mappings;
@@ -34,17 +33,6 @@ impl PageSource for TaskMemory {
         match batch.ranges().any(|range| self.may_be_forked(range)) {
             true => self.read_forked(batch, buf),
             false => self.read_batch(batch, buf),
-        }
-    }
-
-    fn read_mapped(&self, batch: &Batch, image: &FilePages, offset: usize) -> Result<bool> {
-        if batch.ranges().any(|range| self.may_be_forked(range)) {
-            return Ok(false);
-        }
-        match read_batch_into(self.pid, batch, image, offset) {
-            // A mapping without PROT_READ.
-            Err(error) if error.errno == Errno::FAULT => Ok(false),
-            result => Ok(result.map(|()| true)?),
         }
     }
 }

@@ -7,7 +7,7 @@
 //! 1. Before the freeze, [`Mappings::read`]: what every mapping is, with all
 //!    that cannot be dumped refused by name, and the files behind held open in
 //!    [`MappedFileCache`] (one for each mount namespace of the tree). Then
-//!    [`PageWriter::reserve`], which makes room in the images.
+//!    [`PageWriter::reserve`], which makes room in the images, or in memory.
 //! 2. Frozen, [`Mappings::refresh`]: reads `maps` and keeps what is known of
 //!    mappings that did not change. (It is not called where the kernel's count
 //!    of changes and the names of mapped files say that none did.) The flags of madvise(2) and mlock(2) can
@@ -30,10 +30,10 @@
 //!    at the end [`PageWriter::shared`] writes each one's pages once.
 
 mod backing;
-mod buffer;
 mod classify;
 mod copy;
 mod entries;
+mod held;
 mod kernel_mounts;
 mod lazy;
 mod mapping;

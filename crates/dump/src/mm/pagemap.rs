@@ -2,23 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use commensal_images::messages::{PagemapEntry, PagemapHead};
 use commensal_images::{EntryWriter, Image, ImageSet, ImageSink, RawWriter};
-use commensal_sys::{FilePages, PAGE_SIZE, RemoteRange};
+use commensal_sys::{PAGE_SIZE, RemoteRange};
 
 use super::LazyPages;
 use super::copy::{Buffers, Copy, PageSource, lock};
+use super::held::Held;
 use super::page_server::PageServer;
 use super::reserve::Reserved;
+use crate::pidns::VirtualId;
 use crate::{Cancel, Result};
-
-/// Bytes of images that are mapped at the most: a dumper stays small, however large the tree.
-const MAPPED: u64 = 4 << 20;
-
-/// Bytes of a mapped task that mostly go through a buffer all the same: those beside its stack.
-const NOT_MAPPED: u64 = 128 << 10;
 
 /// CRIU's `PE_*` bits of `PagemapEntry.flags`.
 pub(super) mod flags {
@@ -88,11 +84,7 @@ pub struct PageWriter<'s, S> {
     server: Option<&'s PageServer>,
     /// What stays in the tasks, if anything.
     pub(super) lazy: Option<&'s LazyPages>,
-    /// Bytes of all images that are mapped.
-    mapped: AtomicU64,
-    /// Mappings that are not needed any more. To unmap one holds up all that our threads do with
-    /// our memory: that is left for when the tree runs again.
-    done: Mutex<Vec<FilePages>>,
+    held: Held<'s>,
 }
 
 impl<'s, S: ImageSink> PageWriter<'s, S> {
@@ -108,8 +100,7 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
             reserved: Mutex::default(),
             server: None,
             lazy: None,
-            mapped: AtomicU64::new(0),
-            done: Mutex::default(),
+            held: Held::default(),
         }
     }
 
@@ -133,7 +124,7 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
         Self { workers, ..self }
     }
 
-    /// With a request to give up that is looked at every half MiB.
+    /// With a request to give up that is looked at every quarter MiB.
     #[must_use]
     pub fn cancel(self, cancel: Cancel) -> Self {
         Self { cancel, ..self }
@@ -146,23 +137,39 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
         Self { written, ..self }
     }
 
-    /// Makes the pages image of a pagemap with room for this many bytes.
-    pub(super) fn reserve_bytes(&self, image: Image, bytes: u64) -> Result<()> {
-        if self.server.is_some() {
-            self.buffers.warm(bytes, self.workers + 1);
-            return Ok(());
+    /// Makes room for so many bytes of the pages image of each pagemap: for the smallest in memory, to be
+    /// written by [`PageWriter::finish`], and for the others in their files.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Image`] where there is no room for an image.
+    pub fn make_room(&self, mut sizes: Vec<(VirtualId, u64)>) -> Result<()> {
+        sizes.sort_by_key(|(_, bytes)| *bytes);
+        let bytes = sizes.iter().map(|(_, bytes)| *bytes);
+        let held = match self.server {
+            Some(_) => 0,
+            None => self.held.make_room(bytes.clone()),
+        };
+        self.buffers
+            .warm(bytes.skip(held).sum(), self.workers + 1)?;
+        for (place, (id, bytes)) in sizes.into_iter().enumerate() {
+            let reserved = match self.server {
+                Some(_) => continue,
+                None if place < held => Reserved::without_room(self.pages_image()?, true),
+                None => Reserved::new(self.pages_image()?, bytes)?,
+            };
+            lock(&self.reserved).insert(id.pagemap(), reserved);
         }
-        let mut reserved = Reserved::new(self.pages_image()?, bytes)?;
-        let left = MAPPED.saturating_sub(self.mapped.load(Ordering::Relaxed));
-        match reserved.map(left) {
-            0 => self.buffers.warm(bytes, self.workers + 1),
-            mapped => {
-                self.buffers.warm(bytes.min(NOT_MAPPED), 1);
-                self.mapped.fetch_add(mapped, Ordering::Relaxed);
-            }
-        }
-        lock(&self.reserved).insert(image, reserved);
         Ok(())
+    }
+
+    /// Writes what is held of the pages.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Image`] where it cannot be written.
+    pub fn finish(self) -> Result<()> {
+        self.held.write()
     }
 
     /// Writes the pagemap `image` and its pages: the runs that `runs` gives to
@@ -183,13 +190,13 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
         let reserved = lock(&self.reserved).remove(&image);
         let mut pages = match reserved {
             Some(reserved) => reserved,
-            None => Reserved::new(self.pages_image()?, 0)?,
+            None => Reserved::without_room(self.pages_image()?, false),
         };
         let mut pagemap = Pagemap::new(self.images.entries(image)?, pages.id)?;
         let copy = Copy {
             source,
             image: &pages.image,
-            mapped: pages.mapped.as_ref(),
+            held: pages.is_held.then_some(&self.held),
             buffers: &self.buffers,
             cancel: &self.cancel,
             written: self.written,
@@ -208,7 +215,6 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
         )?;
         let count = pagemap.finish()?;
         pages.trim(count * PAGE_SIZE)?;
-        lock(&self.done).extend(pages.mapped.take());
         Ok((result, count))
     }
 

@@ -23,19 +23,12 @@ pub struct TaskPages {
 }
 
 impl<S: ImageSink> PageWriter<'_, S> {
-    /// Makes room for the pages that [`PageWriter::task`] would write now, with
-    /// the same `id`; the task may be running. Gives their bytes.
+    /// How many bytes of pages [`PageWriter::task`] would write now; the task may be running.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Sys`] when the task is gone, [`crate::Error::Image`] where there is no
-    /// room for the image.
-    pub fn reserve(
-        &self,
-        id: VirtualId,
-        mappings: &Mappings,
-        tracker: Option<&Tracker>,
-    ) -> Result<u64> {
+    /// [`crate::Error::Sys`] when the task is gone.
+    pub fn bytes_of(&self, mappings: &Mappings, tracker: Option<&Tracker>) -> Result<u64> {
         let scanner = Scanner::of_all(mappings, tracker)?;
         let (mut found, mut bytes) = (TaskPages::default(), 0);
         for mapping in mappings.iter() {
@@ -47,7 +40,6 @@ impl<S: ImageSink> PageWriter<'_, S> {
                 Ok(())
             })?;
         }
-        self.reserve_bytes(id.pagemap(), bytes)?;
         Ok(bytes)
     }
 

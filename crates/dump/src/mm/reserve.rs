@@ -2,64 +2,57 @@
 //! takes as long as copying it. A full disk is noticed before the target is
 //! touched, too.
 
+use std::sync::Arc;
+
 use commensal_images::{RawWriter, WriteError};
-use commensal_sys::FilePages;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
 use crate::Result;
 
-/// A pages image that has room for as many bytes as were expected.
+/// A pages image that there is room for.
 pub(super) struct Reserved<'s> {
     /// The number in the image's name.
     pub id: u32,
     /// The image.
-    pub image: RawWriter<'s>,
-    /// Its first bytes, where they were mapped.
-    pub mapped: Option<FilePages>,
-    /// Bytes that there is room for.
+    pub image: Arc<RawWriter<'s>>,
+    /// Whether its pages are held until the tree runs again.
+    pub is_held: bool,
+    /// Bytes that there is room for in the file.
     bytes: u64,
     /// Bytes that are needed.
     used: u64,
 }
 
 impl<'s> Reserved<'s> {
-    /// Makes room in the image, where it is a file of a file system that can.
-    pub fn new((id, image): (u32, RawWriter<'s>), bytes: u64) -> Result<Self> {
-        let bytes = match image.as_file() {
-            Some(file) if bytes > 0 => {
-                match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
-                    Ok(()) => bytes,
-                    Err(Errno::OPNOTSUPP | Errno::NOSYS) => 0,
-                    Err(errno) => {
-                        // What room there was is given back with the file's end.
-                        let _ = file.set_len(0);
-                        let name = commensal_images::Image::Pages(id);
-                        return Err(WriteError::io("fallocate", name, errno).into());
-                    }
-                }
-            }
-            _ => 0,
-        };
-        Ok(Self {
+    /// An image whose pages are held, or written as they come.
+    pub fn without_room((id, image): (u32, RawWriter<'s>), is_held: bool) -> Self {
+        Self {
             id,
-            image,
-            mapped: None,
-            bytes,
+            image: Arc::new(image),
+            is_held,
+            bytes: 0,
             used: 0,
-        })
+        }
     }
 
-    /// Maps what there is room for, if that is no more than `most` bytes: pages then go from a
-    /// task into the image in one copy. Gives how many bytes are mapped. Where it does not work,
-    /// they are written.
-    pub fn map(&mut self, most: u64) -> u64 {
-        let file = self
-            .image
-            .as_file()
-            .filter(|_| (1..=most).contains(&self.bytes));
-        self.mapped = file.and_then(|file| FilePages::map(file, self.bytes as usize).ok());
-        self.mapped.as_ref().map_or(0, |mapped| mapped.len() as u64)
+    /// Makes room in the image, where it is a file of a file system that can.
+    pub fn new(image: (u32, RawWriter<'s>), bytes: u64) -> Result<Self> {
+        let mut reserved = Self::without_room(image, false);
+        let Some(file) = reserved.image.as_file().filter(|_| bytes > 0) else {
+            return Ok(reserved);
+        };
+        match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
+            Ok(()) => reserved.bytes = bytes,
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+            Err(errno) => {
+                // What room there was is given back with the file's end.
+                let _ = file.set_len(0);
+                let name = commensal_images::Image::Pages(reserved.id);
+                return Err(WriteError::io("fallocate", name, errno).into());
+            }
+        }
+        Ok(reserved)
     }
 
     /// Gives back the room that was not needed.

@@ -4,7 +4,6 @@
 //! (`commensal_seized`), and the parasite changes nothing else of the task. So once the stack has
 //! been read, the rest can be copied while the task is asked.
 
-use commensal_sys::FilePages;
 use commensal_sys::RemoteRange;
 use commensal_sys::process_vm::Batch;
 
@@ -122,17 +121,6 @@ impl PageSource for BesideStack<'_> {
             buf = tail;
         }
         self.memory.read_gathered(&mut rest, buf).map(drop)
-    }
-
-    fn was_read(&self, range: RemoteRange) -> bool {
-        self.stack.range.overlaps(range)
-    }
-
-    fn read_mapped(&self, batch: &Batch, image: &FilePages, offset: usize) -> Result<bool> {
-        match batch.ranges().any(|range| self.was_read(range)) {
-            true => Ok(false),
-            false => self.memory.read_mapped(batch, image, offset),
-        }
     }
 }
 

@@ -6,10 +6,9 @@
 
 use commensal_images::{ImageSink, PageChain};
 use commensal_sys::process_vm::Batch;
-use commensal_sys::{PAGE_SIZE, RemoteRange};
+use commensal_sys::{Buffer, PAGE_SIZE, RemoteRange};
 
-use super::super::buffer::Buffer;
-use super::super::copy::PageSource;
+use super::super::copy::{self, PageSource};
 use super::super::memory::TaskMemory;
 use super::super::pagemap::{PageWriter, Run, flags};
 use super::super::private::TaskPages;
@@ -67,7 +66,8 @@ impl<S: ImageSink> PageWriter<'_, S> {
     ) -> Result<TaskPages> {
         let scanner = Scanner::new(mappings.pid(), None)?;
         let mut found = TaskPages::default();
-        let mut comparison = parent.map(|parent| Comparison::new(memory, parent));
+        let comparison = parent.map(|parent| Comparison::new(memory, parent));
+        let mut comparison = comparison.transpose()?;
         let (same, written) = self.pages(id.pagemap(), memory, |add| {
             for mapping in mappings.iter().filter(|mapping| which(mapping)) {
                 scanner.mapping(mapping, &mut found, &mut |run| match &mut comparison {
@@ -94,14 +94,14 @@ struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    fn new(memory: &'a dyn PageSource, parent: &'a PageChain) -> Self {
-        Self {
+    fn new(memory: &'a dyn PageSource, parent: &'a PageChain) -> Result<Self> {
+        Ok(Self {
             memory,
             parent,
-            ours: Buffer::new(CHUNK),
-            theirs: Buffer::new(CHUNK),
+            ours: copy::buffer(CHUNK)?,
+            theirs: copy::buffer(CHUNK)?,
             same: 0,
-        }
+        })
     }
 
     fn split(&mut self, run: Run, add: &mut dyn FnMut(Run) -> Result<()>) -> Result<()> {
