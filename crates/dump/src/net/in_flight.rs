@@ -9,6 +9,8 @@
 use std::collections::{HashMap, HashSet};
 
 use commensal_images::messages::{FdTypes, SkPacketEntry, UnixSkEntry};
+use commensal_seized::later;
+use commensal_sys::Pid;
 use linux_raw_sys::net::SOCK_DGRAM;
 
 use super::tcp::State;
@@ -82,6 +84,31 @@ impl InFlight {
         refuse_any(refusals)
     }
 
+    /// Tells which messages a restore may lose. It sends what is unread in a pair when it comes to the
+    /// pair again after all else that the task has, and goes on without a message if a descriptor in it
+    /// is not there by then: it has to come from another task, or is a terminal, which is opened late.
+    pub fn tell_what_may_be_lost(&self, senders: &Senders, holders: &HashMap<u32, Pid>) {
+        let terminals = self.found.iter().filter(|found| found.kind == FdTypes::Tty);
+        let terminals: HashSet<u32> = terminals.map(|found| found.id).collect();
+        for queue in &self.queues {
+            let owner = senders.of_pair(queue.id).and_then(|id| holders.get(&id));
+            let Some(owner) = owner else { continue };
+            let is_late = |id: &u32| {
+                let elsewhere = holders.get(id).is_some_and(|holder| holder != owner);
+                elsewhere || terminals.contains(id)
+            };
+            if queue.rights().any(is_late) {
+                let place = queue.place.clone();
+                later(move || {
+                    tracing::warn!(
+                        "{place}: a restore may lose the unread messages, as a descriptor in flight with them \
+                         is a terminal or of another task than the one that sends them"
+                    )
+                });
+            }
+        }
+    }
+
     /// The messages of the queues that carry descriptors, in the order of the image.
     ///
     /// # Errors
@@ -106,13 +133,19 @@ impl InFlight {
                 let refused = others.iter().map(|queue| refusal(what, &queue.place));
                 refuse_any(refused.collect())?;
             }
-            let messages = ready.iter().flat_map(|queue| &queue.messages);
-            let scms = messages.flat_map(|(entry, _)| &entry.scm);
-            given.extend(scms.flat_map(|scm| &scm.rights));
+            given.extend(ready.iter().flat_map(Queue::rights));
             ordered.extend(ready);
             waiting = others;
         }
         Ok(ordered.into_iter().flat_map(|queue| queue.messages))
+    }
+}
+
+impl Queue {
+    /// The ids of the descriptors in it.
+    fn rights(&self) -> impl Iterator<Item = &u32> {
+        let scms = self.messages.iter().flat_map(|(entry, _)| &entry.scm);
+        scms.flat_map(|scm| &scm.rights)
     }
 }
 
@@ -138,6 +171,8 @@ pub struct Senders {
     of: HashMap<u32, u32>,
     /// Sockets for which it makes one, as nothing is connected to them.
     made: HashSet<u32>,
+    /// Sockets that are connected to each other.
+    pairs: HashSet<u32>,
 }
 
 impl Senders {
@@ -145,7 +180,7 @@ impl Senders {
     /// socket which was read before, or at the other end of a pair.
     pub fn of_entries(entries: &[UnixSkEntry]) -> Self {
         let mut read: HashMap<u32, &UnixSkEntry> = HashMap::new();
-        let (mut of, mut connected) = (HashMap::new(), HashSet::new());
+        let (mut of, mut connected, mut pairs) = (HashMap::new(), HashSet::new(), HashSet::new());
         for entry in entries {
             read.insert(entry.ino, entry);
             let Some(peer) = read.get(&entry.peer) else {
@@ -156,6 +191,7 @@ impl Senders {
             if peer.peer == entry.ino {
                 of.entry(entry.id).or_insert(peer.id);
                 connected.insert(peer.id);
+                pairs.extend([entry.id, peer.id]);
             }
         }
         let dangles = |entry: &&UnixSkEntry| {
@@ -164,11 +200,16 @@ impl Senders {
         };
         let made = entries.iter().filter(dangles).map(|entry| entry.id);
         let made = made.filter(|id| !of.contains_key(id)).collect();
-        Self { of, made }
+        Self { of, made, pairs }
     }
 
     fn of(&self, id: u32) -> Option<u32> {
         self.of.get(&id).copied()
+    }
+
+    /// The other end of a pair.
+    fn of_pair(&self, id: u32) -> Option<u32> {
+        self.of(id).filter(|_| self.pairs.contains(&id))
     }
 
     fn makes_one_for(&self, id: u32) -> bool {

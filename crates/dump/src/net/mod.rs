@@ -96,12 +96,13 @@ pub(crate) fn classify(file: &OpenFile) -> Result<&'static Kind> {
 pub(crate) fn finish(dump: &mut FilesDump<'_>) -> Result<()> {
     let entries = unix_entries(dump)?;
     let senders = Senders::of_entries(&entries);
-    let held = dump.held_ids();
-    let is_held = |id| held.contains(&id);
+    let holders = dump.holders();
+    let is_held = |id| holders.contains_key(&id);
     let sockets = &mut dump.sockets;
     let is_connection = |id| sockets.connections.will_save(id);
     sockets.in_flight.check(&senders, is_held, is_connection)?;
     let in_flight = std::mem::take(&mut sockets.in_flight);
+    in_flight.tell_what_may_be_lost(&senders, &holders);
     for (entry, data) in in_flight.in_order(&senders, is_held)? {
         sockets.queues.entry_with_payload(&entry, &data)?;
     }
