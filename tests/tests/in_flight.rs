@@ -44,6 +44,14 @@ live_through! {
     a_netlink_socket: "netlink";
     a_packet_socket: "packet";
     a_namespace: "namespace";
+    an_end_of_a_stream: "end-stream";
+    an_end_of_datagrams: "end-dgram";
+    an_end_of_seqpackets: "end-seqpacket";
+    both_ends_of_a_stream: "both-stream";
+    both_ends_of_datagrams: "both-dgram";
+    both_ends_of_seqpackets: "both-seqpacket";
+    pairs_in_pairs: "nested";
+    a_socket_with_a_name: "bound";
 }
 
 /// Its slave is open in the task.
@@ -53,13 +61,18 @@ fn the_master_of_a_pty() {
     lives_through("master");
 }
 
-/// The restore completes these under the number that a task has them open by.
+/// The restore completes these under the number that a task has them open by, or before it has
+/// given them any.
 #[test]
 fn what_a_restore_cannot_set_up_is_refused_by_name() {
     for (kind, name) in [
         ("timerfd", "a timerfd in flight"),
         ("inotify", "an inotify instance in flight"),
         ("connected", "a TCP connection in flight"),
+        (
+            "unconnected",
+            "another unix socket, which nothing is connected to, in flight",
+        ),
     ] {
         assert_refused(&in_flight(kind), CONNECTED, name);
     }

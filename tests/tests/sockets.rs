@@ -144,7 +144,6 @@ fn a_connection_is_refused_unless_asked_for() {
 #[test]
 fn sockets_that_cannot_be_saved_are_refused_by_name() {
     for (kind, name) in [
-        ("alone", "a socket with another unix socket in flight"),
         ("timer-alone", "a socket with a timerfd in flight"),
         ("credentials", "the sender's credentials (SCM_CREDENTIALS)"),
         (

@@ -18,6 +18,8 @@ from rounds import LIBC, call, chosen, go, readable, same
 IN_CREATE, FAN_CREATE = 0x100, 0x100
 FAN_REPORT_FID, FAN_MARK_ADD, FANOTIFY_INIT, FANOTIFY_MARK = 0x200, 1, 300, 301
 PIDFD_OPEN = 434
+TYPES = {"stream": socket.SOCK_STREAM, "dgram": socket.SOCK_DGRAM,
+         "seqpacket": socket.SOCK_SEQPACKET}
 
 
 def alone(fd, check):
@@ -63,6 +65,103 @@ def signalfd():
         same(struct.unpack_from("I", os.read(fd, 128))[0], signal.SIGUSR1)
 
     return alone(fd, check)
+
+
+def received(receiver, count):
+    data, fds, _, _ = socket.recv_fds(receiver, 100, 8)
+    same((data, len(fds)), (b"s", count))
+    return [socket.socket(fileno=fd) for fd in fds]
+
+
+def sent(sender, *sockets):
+    """Sends sockets with one byte; no task has them open then."""
+    socket.send_fds(sender, [b"s"], [sock.fileno() for sock in sockets])
+    for sock in sockets:
+        sock.close()
+
+
+def end(kind):
+    """Rounds of an end of a pair that has something unread; its other end is open."""
+    left, right = socket.socketpair()
+    there, here = socket.socketpair(socket.AF_UNIX, kind)
+
+    def send(there):
+        here.send(b"to it")
+        there.send(b"from it")
+        sent(left, there)
+
+    def one_round():
+        there, = received(right, 1)
+        same((there.recv(100), here.recv(100)), (b"to it", b"from it"))
+        send(there)
+
+    send(there)
+    return one_round
+
+
+def both(kind):
+    """Rounds of both ends of a pair, each in a queue of its own."""
+    queues = [socket.socketpair() for _ in range(2)]
+
+    def send(ends):
+        ends[0].send(b"between")
+        for end, (sender, _) in zip(ends, queues):
+            sent(sender, end)
+
+    def one_round():
+        ends = [received(receiver, 1)[0] for _, receiver in queues]
+        same(ends[1].recv(100), b"between")
+        send(ends)
+
+    send(socket.socketpair(socket.AF_UNIX, kind))
+    return one_round
+
+
+def nested():
+    """Rounds of a pair in flight, with one in flight in it, with an open one's end in that."""
+    outer = socket.socketpair()
+    here, there = socket.socketpair()
+
+    def send(middle, inner, there):
+        sent(inner[0], there)
+        sent(middle[0], *inner)
+        sent(outer[0], *middle)
+
+    def one_round():
+        middle = received(outer[1], 2)
+        inner = received(middle[1], 2)
+        there, = received(inner[1], 1)
+        there.send(b"through")
+        same(here.recv(100), b"through")
+        send(middle, inner, there)
+
+    send(socket.socketpair(), socket.socketpair(), there)
+    return one_round
+
+
+def bound():
+    """Rounds of a socket that another one is connected to."""
+    left, right = socket.socketpair()
+    name = b"\0in flight %d" % os.getpid()
+    here, there = (socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2))
+    there.bind(name)
+    here.connect(name)
+
+    def send(there):
+        here.send(b"to it")
+        sent(left, there)
+
+    def one_round():
+        there, = received(right, 1)
+        same((there.recv(100), there.getsockname()), (b"to it", name))
+        send(there)
+
+    send(there)
+    return one_round
+
+
+def unconnected():
+    return left_alone(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).detach())
 
 
 def timerfd():
@@ -206,5 +305,7 @@ def namespace():
 
 
 go(chosen({kind.__name__: kind for kind in (
-    eventfd, signalfd, timerfd, inotify, fanotify, pidfd, epoll, memfd, gone, fifo, listening,
-    connected, udp, netlink, packet, master, namespace)}))
+    nested, bound, unconnected, eventfd, signalfd, timerfd, inotify, fanotify, pidfd, epoll, memfd, gone, fifo, listening,
+    connected, udp, netlink, packet, master, namespace)} | {
+        f"{kind.__name__}-{name}": lambda kind=kind, value=value: kind(value)
+        for kind in (end, both) for name, value in TYPES.items()}))

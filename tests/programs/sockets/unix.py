@@ -96,15 +96,6 @@ def rights():
     return one_round
 
 
-def alone():
-    """A connected socket is in flight, and no task has it open."""
-    left, right = pair(STREAM)
-    inner_left, inner_right = pair(STREAM)
-    socket.send_fds(left, [b"with"], [inner_right.fileno()])
-    inner_right.close()
-    return lambda: same(right.recv(10, socket.MSG_PEEK), b"with")
-
-
 def timer_alone():
     """A timer is in flight, and no task has it open."""
     left, right = pair(STREAM)
@@ -175,7 +166,8 @@ def half_shut():
 
 
 def names():
-    """Bound to a path, relative paths, an abstract name and a path that is gone; connected to."""
+    """Bound to a path, relative paths, an abstract name, a path that is gone and one whose
+    directory is gone, too; connected to."""
     here = os.getcwd()
     os.mkdir("below")
     os.chdir("below")
@@ -190,8 +182,19 @@ def names():
     client = socket.socket(socket.AF_UNIX, DGRAM)
     client.connect(here + "/gone")
     os.unlink(here + "/gone")
+    os.mkdir("lost")
+    os.chdir("lost")
+    lost, finder = (socket.socket(socket.AF_UNIX, DGRAM) for _ in range(2))
+    lost.bind("with its directory")
+    finder.connect("with its directory")
+    os.unlink("with its directory")
+    os.chdir("..")
+    os.rmdir("lost")
 
     def one_round():
+        same((lost.getsockname(), os.path.exists("lost")), ("with its directory", False))
+        finder.send(b"to what is lost")
+        same(lost.recv(100), b"to what is lost")
         same([sock.getsockname() for sock in bound], addresses)
         same(os.stat(here + "/named").st_mode & 0o777, 0o640)
         same(os.path.exists(here + "/gone"), False)
@@ -277,7 +280,6 @@ go(chosen({
     "dgram": lambda: messages(DGRAM),
     "seqpacket": lambda: messages(SEQPACKET),
     "rights": rights,
-    "alone": alone,
     "timer-alone": timer_alone,
     "credentials": credentials,
     "senders": senders,

@@ -51,7 +51,7 @@ mod tun;
 mod unsaved;
 mod unsupported;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
 use commensal_images::messages::{FdTypes, FileEntry};
@@ -231,9 +231,11 @@ impl<'s> FilesDump<'s> {
         Ok(id)
     }
 
-    /// The ids of what descriptors of the tree refer to.
-    pub(crate) fn held_ids(&self) -> HashSet<u32> {
-        self.held.iter().map(|held| held.id).collect()
+    /// The ids of what descriptors of the tree refer to, each with the first task that has one.
+    pub(crate) fn holders(&self) -> HashMap<u32, Pid> {
+        let mut held: Vec<_> = self.held.iter().map(|one| (one.id, one.at.pid)).collect();
+        held.sort_unstable_by(|one, two| two.cmp(one));
+        held.into_iter().collect()
     }
 
     /// An id for something that is written like a file and that no task has open.

@@ -8,17 +8,19 @@
 //! The parts: `inet` (with `tcp`, `address`), `unix`, `netlink` and `packet`
 //! collect one kind each; `opts` the options of all, `lost_options` those that
 //! the images have no place for, `memberships` the multicast groups they have
-//! no place for, either; `queue` what waits in a unix socket;
+//! no place for, either; `queue` what waits in a unix socket, `in_flight` the
+//! descriptors in it;
 //! `sock_diag` the kernel's tables; `refusals` what is refused by name;
 //! `namespace` is a network namespace of the tree's own; `sockets` is what the
 //! sockets of a tree share, `connections` what of it outlives their images.
 
 use commensal_images::Image;
-use commensal_images::messages::{FdTypes, InetSkEntry, ScmEntry, SkPacketEntry};
+use commensal_images::messages::{FdTypes, InetSkEntry, ScmEntry, SkPacketEntry, UnixSkEntry};
 use linux_raw_sys::net::{
     AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX, SCM_RIGHTS, SO_DOMAIN, SOL_SOCKET,
 };
 
+use self::in_flight::{Message, Senders};
 use self::opts::option;
 use self::queue::Packet;
 use crate::Result;
@@ -27,6 +29,7 @@ use crate::files::{FilesDump, Images, Kind, OpenFile};
 mod address;
 mod caretaker;
 mod connections;
+mod in_flight;
 mod inet;
 mod lock;
 mod lost_options;
@@ -91,25 +94,37 @@ pub(crate) fn classify(file: &OpenFile) -> Result<&'static Kind> {
 ///
 /// A refusal where a socket is connected to one outside and may not be.
 pub(crate) fn finish(dump: &mut FilesDump<'_>) -> Result<()> {
-    let held = dump.held_ids();
-    let Sockets {
-        connections,
-        unix_entries,
-        in_flight,
-        ..
-    } = &dump.sockets;
-    refusals::held_by_queues_alone(
-        in_flight,
-        unix_entries,
-        |id| held.contains(&id),
-        |id| connections.will_save(id),
-    )?;
+    let entries = unix_entries(dump)?;
+    let senders = Senders::of_entries(&entries);
+    let holders = dump.holders();
+    let is_held = |id| holders.contains_key(&id);
+    let sockets = &mut dump.sockets;
+    let is_connection = |id| sockets.connections.will_save(id);
+    sockets.in_flight.check(&senders, is_held, is_connection)?;
+    let in_flight = std::mem::take(&mut sockets.in_flight);
+    in_flight.tell_what_may_be_lost(&senders, &holders);
+    for (entry, data) in in_flight.in_order(&senders, is_held)? {
+        sockets.queues.entry_with_payload(&entry, &data)?;
+    }
     let networks = dump.sockets.tables.networks.clone();
     dump.sockets.connections.hold_back(networks)?;
     while let Some((entry, stream)) = dump.sockets.connections.save_next()? {
         write_stream(&entry, &stream, &dump.images)?;
         let id = entry.id;
         dump.write(FdTypes::Inetsk, id, |to| to.isk = Some(entry))?;
+    }
+    for entry in entries {
+        let id = entry.id;
+        dump.write(FdTypes::Unixsk, id, |to| to.usk = Some(entry))?;
+    }
+    Ok(())
+}
+
+/// The entries of all unix sockets, in their order.
+fn unix_entries(dump: &mut FilesDump<'_>) -> Result<Vec<UnixSkEntry>> {
+    // Of a tree that runs, the other end of a connection may be in a queue, which is not read.
+    if !dump.writes() && dump.sockets.may_hold_more() {
+        return Ok(Vec::new());
     }
     let Sockets {
         peers,
@@ -123,11 +138,7 @@ pub(crate) fn finish(dump: &mut FilesDump<'_>) -> Result<()> {
         external.id = dump.fresh_id();
         entries.push(external);
     }
-    for entry in unix::peers_first(entries) {
-        let id = entry.id;
-        dump.write(FdTypes::Unixsk, id, |to| to.usk = Some(entry))?;
-    }
-    Ok(())
+    Ok(unix::peers_first(entries))
 }
 
 fn dump_inet(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
@@ -184,33 +195,62 @@ fn dump_unix(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {
     }
     let (entry, packets) =
         unix::dump(file, id, &mut dump.sockets, (&dump.namespaces, &dump.users))?;
-    for packet in packets {
-        dump_packet_of(file, id, packet, dump)?;
-    }
+    dump_queue(file, id, packets, dump)?;
     dump.sockets.unix_entries.push(entry);
     Ok(())
 }
 
-/// Writes a message of a queue; the files in flight with it come first.
-fn dump_packet_of(
+/// Writes the messages of a queue, now or with all that carry descriptors; what is in flight with
+/// them comes first.
+fn dump_queue(
     file: &OpenFile,
     id: u32,
-    packet: Packet,
+    packets: Vec<Packet>,
     dump: &mut FilesDump<'_>,
 ) -> Result<()> {
+    let carries = packets.iter().any(|packet| !packet.rights.is_empty());
+    let mut messages = Vec::with_capacity(packets.len());
+    for packet in packets {
+        messages.push(message(file, id, packet, dump)?);
+    }
+    let sockets = &mut dump.sockets;
+    if carries {
+        let place = file.place.clone();
+        let queue = in_flight::Queue {
+            id,
+            place,
+            messages,
+        };
+        sockets.in_flight.queues.push(queue);
+        return Ok(());
+    }
+    for (entry, data) in messages {
+        sockets.queues.entry_with_payload(&entry, &data)?;
+    }
+    Ok(())
+}
+
+/// A message of a queue; the files in flight with it are written.
+fn message(
+    file: &OpenFile,
+    id_for: u32,
+    packet: Packet,
+    dump: &mut FilesDump<'_>,
+) -> Result<Message> {
     let mut rights = Vec::with_capacity(packet.rights.len());
     for fd in packet.rights {
-        let (kind, right) = dump.in_flight(fd, file.place.clone())?;
-        let found = (right, kind, file.place.clone());
-        dump.sockets.in_flight.push(found);
-        rights.push(right);
+        let (kind, id) = dump.in_flight(fd, file.place.clone())?;
+        let place = file.place.clone();
+        let found = in_flight::Found { id, kind, place };
+        dump.sockets.in_flight.found.push(found);
+        rights.push(id);
     }
     let scm = ScmEntry {
         r#type: SCM_RIGHTS,
         rights,
     };
     let entry = SkPacketEntry {
-        id_for: id,
+        id_for,
         length: packet.data.len() as u32,
         scm: if scm.rights.is_empty() {
             Vec::new()
@@ -218,10 +258,7 @@ fn dump_packet_of(
             vec![scm]
         },
     };
-    Ok(dump
-        .sockets
-        .queues
-        .entry_with_payload(&entry, &packet.data)?)
+    Ok((entry, packet.data))
 }
 
 fn dump_netlink(file: &OpenFile, id: u32, dump: &mut FilesDump<'_>) -> Result<()> {

@@ -1,8 +1,5 @@
 //! Sockets that cannot be dumped, each by its name.
 
-use std::collections::HashSet;
-
-use commensal_images::messages::{FdTypes, UnixSkEntry};
 use commensal_sys::Errno;
 use commensal_sys::sockopt::{self, SockOpt};
 use linux_raw_sys::net::*;
@@ -10,7 +7,7 @@ use linux_raw_sys::net::*;
 use super::Policy;
 use super::tcp::{Info, State};
 use crate::files::OpenFile;
-use crate::{Error, Place, Refusal, Result};
+use crate::{Error, Result};
 
 const TCP: u32 = IPPROTO_TCP as u32;
 const UDP: u32 = IPPROTO_UDP as u32;
@@ -131,47 +128,6 @@ pub fn tcp_layers(file: &OpenFile) -> Result<()> {
                 "turn kernel TLS off in the program",
             ))
         }
-    }
-}
-
-/// Refuses what nothing but the queue of a unix socket holds, and CRIU's restore
-/// looks for among the descriptors of a task: timers, watches and TCP connections,
-/// which it completes under their number, and unix sockets that are connected or
-/// hold messages, without a descriptor of which it crashes.
-pub fn held_by_queues_alone(
-    in_flight: &[(u32, FdTypes, Place)],
-    entries: &[UnixSkEntry],
-    is_held: impl Fn(u32) -> bool,
-    is_connection: impl Fn(u32) -> bool,
-) -> Result<()> {
-    let restorable = |entry: &&UnixSkEntry| {
-        entry.state == u32::from(State::Listen as u8)
-            || entry.state == u32::from(State::Close as u8) && entry.r#type != SOCK_DGRAM
-    };
-    let restorable: HashSet<u32> = entries.iter().filter(restorable).map(|e| e.id).collect();
-    let refusals: Vec<Refusal> = in_flight
-        .iter()
-        .filter(|(id, ..)| !is_held(*id) && !restorable.contains(id))
-        .filter_map(|(id, kind, place)| {
-            let what = match kind {
-                FdTypes::Unixsk => "another unix socket",
-                FdTypes::Inetsk if is_connection(*id) => "a TCP connection",
-                FdTypes::Timerfd => "a timerfd",
-                FdTypes::Inotify => "an inotify instance",
-                _ => return None,
-            };
-            Some(Refusal {
-                what: format!("a socket with {what} in flight that no task has open"),
-                place: place.clone(),
-                reason: "CRIU's restore cannot set up one that only a queue holds".to_owned(),
-                remedy: "let the program receive it first, or keep a descriptor of it".to_owned(),
-            })
-        })
-        .collect();
-    if refusals.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Refused(refusals))
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 
-use commensal_images::messages::{FdTypes, UnixSkEntry};
+use commensal_images::messages::UnixSkEntry;
 use commensal_images::{EntryWriter, Image};
 
+use super::in_flight::InFlight;
 use super::namespace::Networks;
 use super::sock_diag::Tables;
 use super::{Connections, lost_options, memberships, unix};
 use crate::files::Images;
-use crate::{External, Options, Place, Result};
+use crate::{External, Options, Result};
 
 /// What the sockets of a tree share while they are being dumped.
 pub(crate) struct Sockets<'s> {
@@ -21,8 +22,7 @@ pub(crate) struct Sockets<'s> {
     pub(super) peers: unix::Peers,
     /// Written last: a restore wants to see a peer before what is connected to it.
     pub(super) unix_entries: Vec<UnixSkEntry>,
-    /// What was found in the queue of a unix socket, and what it is.
-    pub(super) in_flight: Vec<(u32, FdTypes, Place)>,
+    pub(super) in_flight: InFlight,
     /// Whether a unix socket of a tree that runs has something unread.
     pub(super) unread: bool,
     pub(super) queues: EntryWriter<'s>,
@@ -64,7 +64,7 @@ impl<'s> Sockets<'s> {
             tables: Tables::of(networks),
             peers: unix::Peers::default(),
             unix_entries: Vec::new(),
-            in_flight: Vec::new(),
+            in_flight: InFlight::default(),
             unread: false,
             queues: images.entries(Image::SkQueues)?,
             connections: Connections::new(options),

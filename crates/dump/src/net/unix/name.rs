@@ -47,6 +47,7 @@ pub fn resolve(file: &OpenFile, sun_path: &[u8], namespaces: &Namespaces) -> Res
             None
         }
         _ => Some(match directory(path, name) {
+            Some(dir) if deleted => nearest(dir, root).to_vec(),
             Some(dir) => dir.to_vec(),
             None => working_directory(file, name, &stat, root)?,
         }),
@@ -107,6 +108,18 @@ fn directory<'a>(path: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let name = name.strip_prefix(b"./").unwrap_or(name);
     let dir = path.strip_suffix(name)?.strip_suffix(b"/")?;
     Some(if dir.is_empty() { b"/" } else { dir })
+}
+
+/// A directory that is still there: `dir`, or the first above it. The restore goes there to bind a
+/// name that it deletes at once, so any will do.
+fn nearest<'a>(mut dir: &'a [u8], root: &Root) -> &'a [u8] {
+    while root.stat(dir, AtFlags::empty()).is_err() {
+        match dir.iter().rposition(|byte| *byte == b'/') {
+            Some(at) if at > 0 => dir = &dir[..at],
+            _ => return b"/",
+        }
+    }
+    dir
 }
 
 /// The working directory of the task that has the socket, where `name` leads from there to the
