@@ -23,14 +23,15 @@ impl Settings {
         Ok(())
     }
 
-    /// `mnt[]`, with `:m` for slaves or `:s` for shared mounts behind it.
+    /// `mnt[]`, with `:m` for slaves, `:s` for shared mounts or `:ms` for both behind it.
     pub(super) fn find_mounts(&mut self, flags: &str) -> Invalid {
         let mounts = &mut self.dump.mounts;
-        match flags.strip_prefix(':').unwrap_or(flags) {
-            "" => {}
-            "m" => mounts.external_masters = true,
-            "s" => mounts.external_sharing = true,
-            _ => return Err("mnt[] takes m or s".into()),
+        for flag in flags.strip_prefix(':').unwrap_or(flags).chars() {
+            match flag {
+                'm' => mounts.external_masters = true,
+                's' => mounts.external_sharing = true,
+                _ => return Err("mnt[] takes m and s".into()),
+            }
         }
         mounts.find_external = true;
         Ok(())
