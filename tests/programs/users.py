@@ -94,9 +94,10 @@ def enter():
     mount("proc", "/proc", "proc", NOSUID | NODEV | NOEXEC)
     mount("pts", "pts", "devpts", 0, "newinstance,ptmxmode=0666,mode=620,gid=5")
     mount("files", "files", "tmpfs", 0, "size=8m,mode=750,uid=1000,gid=100004")
-    if OBSTACLE == "hidden":
-        mount("below", "given", "tmpfs")
-        mount("above", "given", "tmpfs")
+    mount("below", "given", "tmpfs")
+    with open("given/hidden", "w") as file:
+        file.write("below")
+    mount("above", "given", "tmpfs")
     null, log = os.open("null", os.O_RDONLY), os.open("log", os.O_WRONLY | os.O_APPEND)
     for number, file in enumerate([null, log, log]):
         os.dup2(file, number)
@@ -139,6 +140,7 @@ class User:
                 same("maps of the user", namespace(), MAPS)
                 with open("file", opener=lambda *how: os.open(*how, dir_fd=mine)) as file:
                     same("file of the user", file.read(), "mine")
+                same("file that root does not see", read("given/hidden"), "below")
                 os.kill(os.getppid(), signal.SIGUSR1)
                 os.write(say, b"x")
             os._exit(0)
@@ -147,6 +149,7 @@ class User:
     @staticmethod
     def mount():
         call("unshare", CLONE_NEWNS)
+        call("umount2", "given", DETACH)
         mount("mine", "mine", "tmpfs")
         with open("mine/file", "w") as file:
             file.write("mine")
@@ -167,7 +170,7 @@ class User:
         os.read(self.said, 1)
 
     def check(self):
-        same("mount of the user", os.listdir("mine"), [])
+        same("mounts of the user", os.listdir("mine") + os.listdir("given"), [])
         same("sender", signal.sigwaitinfo({signal.SIGUSR1}).si_uid, 1000)
         self.ask()
 

@@ -79,6 +79,18 @@ fn system_v_memory_of_the_hosts_namespace_is_refused_with_its_address() {
     assert_refused(&target, "/SYSV", "System V shared memory");
 }
 
+/// A restore has no place for what is left of it, or crashes.
+#[test]
+fn a_part_of_a_vdso_is_refused_with_its_address() {
+    for (gone, left, what) in [
+        ("vdso", "[vvar", "the vDSO's data without its code"),
+        ("vvar", "[vdso]", "the vDSO's code without its data"),
+    ] {
+        let target = Target::spawn(&Program::script("python3", "lone_vdso.py").arg(gone));
+        assert_refused(&target, left, what);
+    }
+}
+
 fn assert_refused(target: &Target, name: &str, what: &str) {
     let maps = maps(target.pid());
     let line = maps

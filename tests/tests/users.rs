@@ -146,13 +146,12 @@ fn a_group_without_an_id_is_told_of_once_where_its_loss_is_accepted() {
 }
 
 #[test]
-fn what_belongs_to_strangers_or_is_hidden_is_refused_by_name() {
+fn what_belongs_to_strangers_is_refused_by_name() {
     machine_or_skip!(can_have_users(), NO_USERS);
     for (obstacle, reason) in [
         ("stranger", "the file ./it in the tmpfs on "),
         ("device", "./it in it is a device"),
         ("memory", "is a memory file: it belongs to user 7"),
-        ("hidden", "another mount lies over it"),
     ] {
         let target = Target::spawn(&users(0).arg(obstacle));
         let images = target.images_dir("images");

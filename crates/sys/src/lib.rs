@@ -38,6 +38,7 @@ pub mod task_iter;
 pub mod thread_area;
 pub mod tty;
 pub mod tun;
+pub mod uncover;
 pub mod userfaultfd;
 pub mod wait;
 pub mod xstate;

@@ -23,7 +23,7 @@ impl Settings {
         Ok(())
     }
 
-    /// `mnt[]`, with `:` and `m` for slaves or `s` for shared mounts behind it, or both.
+    /// `mnt[]`, with `:m` for slaves, `:s` for shared mounts or `:ms` for both behind it.
     pub(super) fn find_mounts(&mut self, flags: &str) -> Invalid {
         let mounts = &mut self.dump.mounts;
         for flag in flags.strip_prefix(':').unwrap_or(flags).chars() {

@@ -150,8 +150,8 @@ fn mounts_are_chosen_as_criu_writes_them() {
     assert!(mounts("dump -M auto").find_external);
     let flags = mounts("dump --external mnt[]:m --enable-external-sharing");
     assert!(flags.external_masters && flags.external_sharing);
-    let flags = mounts("dump --external mnt[]:ms");
-    assert!(flags.external_masters && flags.external_sharing);
+    let both = mounts("dump --external mnt[]:ms");
+    assert!(both.external_masters && both.external_sharing);
     assert_eq!(
         mounts("dump --skip-mnt /a --skip-mnt /b").skip,
         ["/a", "/b"]

@@ -185,6 +185,7 @@ impl Mappings {
             }
         }
         refusals.extend(split_vvar(pid, &list));
+        refusals.extend(lone_part(pid, &list));
         if !refusals.is_empty() {
             return Err(Error::Refused(refusals));
         }
@@ -227,6 +228,23 @@ fn split_vvar(pid: Pid, list: &[Mapping]) -> Option<Refusal> {
         second.range(),
         "a second piece of the vDSO's data",
         "the task has moved its vDSO in pieces",
+        "none: this task cannot be restored",
+    ))
+}
+
+/// The vDSO's code or its data, the other of which the task has unmapped: a restore looks for both.
+fn lone_part(pid: Pid, list: &[Mapping]) -> Option<Refusal> {
+    let first = |kind| list.iter().find(|mapping| mapping.kind == kind);
+    let (part, what) = match (first(Kind::Vdso), first(Kind::Vvar)) {
+        (Some(code), None) => (code, "the vDSO's code without its data"),
+        (None, Some(data)) => (data, "the vDSO's data without its code"),
+        _ => return None,
+    };
+    Some(super::classify::refusal(
+        pid,
+        part.range(),
+        what,
+        "the task has unmapped the other part, and a restore puts back both or none",
         "none: this task cannot be restored",
     ))
 }

@@ -1,22 +1,24 @@
 //! A mount of the tree's without what lies on and below it: a clone that no namespace has.
 
+use std::ffi::CString;
 use std::fs::File;
+use std::iter::repeat_n;
 use std::os::fd::{AsFd, OwnedFd};
 
+use commensal_sys::uncover::Covered;
 use commensal_sys::{Errno, Pid, namespace};
 use rustix::fs::CWD;
-use rustix::mount::{
-    MountPropagationFlags, OpenTreeFlags, UnmountFlags, mount_change, open_tree, unmount,
-};
+use rustix::mount::{OpenTreeFlags, open_tree};
 use rustix::thread::move_into_link_name_space;
 
 use super::{Mount, Mounts};
 use crate::files::Stat;
+use crate::tree::namespaces::has_own;
 use crate::{Error, Result, proc};
 
-/// Clones a mount of the tree of `root`. It is made by a thread of ours that goes into the tree's
-/// mount namespace; where another mount lies over it, or it is unbindable, into a private copy of that, in
-/// which what lies over it is unmounted. Nothing changes in the tree's own.
+/// Clones a mount of the tree of `root`, which may have a user namespace of its own. It is made by a thread
+/// of ours that goes into the tree's mount namespace; where another mount lies over it, or it is unbindable,
+/// in a private copy of that, in which what lies over it is unmounted. Nothing changes in the tree's own.
 ///
 /// # Errors
 ///
@@ -26,19 +28,28 @@ pub fn clone_of(root: Pid, mount: &Mount, mounts: &Mounts) -> Result<OwnedFd> {
     let namespace = File::open(&path).map_err(|source| proc::error(root, path, source))?;
     let failed =
         |call| move |errno: Errno| Error::Sys(commensal_sys::Error::new(call, root.get(), errno));
+    let owner = has_own(root, "user")?.then(|| namespace::owner(namespace.as_fd()));
+    let owner = owner.transpose().map_err(failed("ioctl"))?;
     let work = || {
         // The thread needs a root directory of its own.
         namespace::unshare_root_directory().map_err(failed("unshare"))?;
         move_into_link_name_space(namespace.as_fd(), None).map_err(failed("setns"))?;
         let covers = covers(mount, mounts);
-        if !covers.is_empty() || mount.unbindable {
-            uncover(&covers).map_err(failed("umount2"))?;
-        }
-        // Nobody is asked to mount something there: who would do it may stand still.
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE
-            | OpenTreeFlags::OPEN_TREE_CLOEXEC
-            | OpenTreeFlags::AT_NO_AUTOMOUNT;
-        let clone = open_tree(CWD, mount.point.as_slice(), flags).map_err(failed("open_tree"))?;
+        let clone = if covers.is_empty() && !mount.unbindable {
+            // Nobody is asked to mount something there: who would do it may stand still.
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE
+                | OpenTreeFlags::OPEN_TREE_CLOEXEC
+                | OpenTreeFlags::AT_NO_AUTOMOUNT;
+            open_tree(CWD, mount.point.as_slice(), flags).map_err(failed("open_tree"))?
+        } else {
+            let covered = Covered {
+                task: root,
+                owner: owner.as_ref().map(|owner| owner.as_fd()),
+                covers: &points(&covers).map_err(failed("umount2"))?,
+                point: &point(mount).map_err(failed("open_tree"))?,
+            };
+            covered.clone_it()?
+        };
         let stat = Stat::of(clone.as_fd()).map_err(failed("statx"))?;
         let dev = (rustix::fs::major(stat.dev), rustix::fs::minor(stat.dev));
         match dev == mount.dev {
@@ -50,9 +61,16 @@ pub fn clone_of(root: Pid, mount: &Mount, mounts: &Mounts) -> Result<OwnedFd> {
     result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Whether another mount lies over a mount, or over one that it is below.
-pub fn is_hidden(mount: &Mount, mounts: &Mounts) -> bool {
-    !covers(mount, mounts).is_empty()
+/// Where to unmount what covers a mount.
+fn points(covers: &[Cover<'_>]) -> Result<Vec<CString>, Errno> {
+    let each = covers
+        .iter()
+        .flat_map(|cover| repeat_n(cover.mount, cover.height));
+    each.map(point).collect()
+}
+
+fn point(mount: &Mount) -> Result<CString, Errno> {
+    CString::new(mount.point.as_slice()).map_err(|_| Errno::INVAL)
 }
 
 /// A mount that lies over another one.
@@ -101,21 +119,6 @@ fn height(lowest: &Mount, mounts: &Mounts) -> usize {
         others.find(|other| other.parent == id && other.id != id && other.point == *point)
     };
     std::iter::successors(Some(lowest), on).count()
-}
-
-/// Unmounts them in a private copy of the mount namespace that this thread is in. Nothing in there is
-/// unbindable.
-fn uncover(covers: &[Cover<'_>]) -> Result<(), Errno> {
-    namespace::unshare_mounts()?;
-    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    mount_change("/", private)?;
-    for cover in covers {
-        for _ in 0..cover.height {
-            let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
-            unmount(cover.mount.point.as_slice(), flags)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -54,13 +54,14 @@ pub fn dump<S: ImageSink>(
 /// The root directory of a mount, with nothing mounted below it.
 fn directory((namespace, users): (&Namespace, &Users), mount: &Mount) -> Result<OwnedFd> {
     let root = namespace.task;
-    let clone = clean::clone_of(root, mount, &namespace.mounts).map_err(|error| match error {
-        // That is how open_tree(2) says that it would uncover what is locked together.
+    let clone = clean::clone_of(root, mount, &namespace.mounts);
+    let clone = clone.map_err(|error| match error {
+        // That is how open_tree(2) and umount2(2) say that they would uncover what is locked together.
         Error::Sys(error) if users.are_own() && error.errno == Errno::INVAL => refuse(
             root,
             mount,
-            "what is mounted in it was mounted outside of the tree's user namespace, and cannot be \
-             told apart from it",
+            "what is mounted in it or over it was mounted outside of the tree's user namespace, and \
+             cannot be told apart from it",
             &super::table::give(mount),
         ),
         error => error,

@@ -48,6 +48,7 @@ impl Rights {
         }
         let may = match mount.fs_type.as_slice() {
             b"proc" | b"devpts" | b"tmpfs" => true,
+            b"overlay" => is_without_marks_of_the_host(mount),
             b"sysfs" => self.network,
             b"mqueue" => self.ipc,
             b"cgroup" | b"cgroup2" => self.cgroup,
@@ -90,6 +91,17 @@ impl Rights {
     }
 }
 
+/// Whether an overlay would be the same if the root of a user namespace mounted it: what it notes of its
+/// directories is in extended attributes of users, or nowhere, so that it has not even an id of its own.
+/// Else it may be in those that only the host's root can read.
+fn is_without_marks_of_the_host(overlay: &Mount) -> bool {
+    let mut options = overlay.fs_options.split(|byte| *byte == b',');
+    let is_written_to = options
+        .clone()
+        .any(|option| option.starts_with(b"upperdir="));
+    options.any(|option| option == b"userxattr" || is_written_to && option == b"uuid=null")
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::mountinfo::parse;
@@ -111,6 +123,23 @@ mod tests {
         };
         let all = ["tmpfs", "proc", "mqueue", "sysfs", "cgroup2", "debugfs"];
         assert_eq!(all.map(may), [true, true, true, false, false, false]);
+    }
+
+    #[test]
+    fn an_overlay_of_the_host_s_root_is_not_mounted() {
+        let may = |options: &str| {
+            let line = format!("5 1 0:9 / /t rw - overlay none rw,lowerdir=/a,{options}");
+            rights().against(&parse(line.as_bytes()).unwrap()).is_none()
+        };
+        assert!(may("upperdir=/b,workdir=/c,uuid=on,userxattr"));
+        assert!(may(
+            "upperdir=/b,workdir=/c,redirect_dir=nofollow,uuid=null"
+        ));
+        assert!(!may("upperdir=/b,workdir=/c,uuid=on"));
+        assert!(
+            !may("uuid=null"),
+            "of one that is only read, it says nothing"
+        );
     }
 
     #[test]

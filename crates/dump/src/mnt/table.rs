@@ -184,7 +184,6 @@ impl<'m> Table<'m> {
             let against = against.or_else(|| sharing::against(mount, self));
             let against = against.or_else(|| deleted::against(mount, self.namespaces));
             let against = against.or_else(|| self.against_layers(mount, namespace));
-            let against = against.or_else(|| self.against_cover(mount, &namespace.mounts));
             let against = against.or_else(|| autofs::against(mount, &namespace.mounts, self));
             refusals.extend(against.map(|(reason, remedy)| refuse(task, mount, reason, remedy)));
         }
@@ -197,22 +196,6 @@ impl<'m> Table<'m> {
             mount.fs_type == b"overlay" && matches!(self.source(mount), Ok(Source::New(_)));
         let reason = is_mounted.then(|| overlay::against(mount, &namespace.root))??;
         Some((reason, self.give(mount)))
-    }
-
-    /// A mount in a user namespace whose files would have to be read, and another hides.
-    fn against_cover(&self, mount: &Mount, mounts: &Mounts) -> Option<Against> {
-        let read = matches!(
-            self.source(mount),
-            Ok(Source::New(Contents::Files | Contents::Empty))
-        );
-        let hidden = self.rights.are_limited() && read && super::clean::is_hidden(mount, mounts);
-        hidden.then(|| {
-            (
-                "another mount lies over it, and a mount of a user namespace cannot be looked \
-                 under from outside",
-                "unmount the one that hides it, or this one".into(),
-            )
-        })
     }
 
     /// To provide a mount to the restore, as far as that can be.
