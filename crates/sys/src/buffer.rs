@@ -10,6 +10,9 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
 use crate::{Errno, PAGE_SIZE};
 
+/// The size of a huge page, in bytes.
+const HUGE: usize = 2 << 20;
+
 /// Memory that is given out piece by piece, each of whole pages: what is copied to the beginning of a page
 /// takes half the time of what is copied a few bytes beside it.
 #[derive(Debug)]
@@ -27,7 +30,12 @@ impl Arena {
     ///
     /// ENOMEM.
     pub fn new(len: usize) -> Result<Self, Errno> {
-        let memory = Memory::map(pages(len.max(1)).ok_or(Errno::NOMEM)?)?;
+        // One huge page is there sooner than a quarter of it in small ones.
+        let pages = match len < HUGE / 4 {
+            true => pages(len.max(1)),
+            false => len.checked_next_multiple_of(HUGE),
+        };
+        let memory = Memory::map(pages.ok_or(Errno::NOMEM)?)?;
         // Where there are none, there are small ones.
         let _ = memory.advise(Advice::LinuxHugepage);
         memory.advise(Advice::LinuxPopulateWrite)?;
