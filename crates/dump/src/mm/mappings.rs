@@ -4,8 +4,8 @@ use commensal_sys::{Pid, RemoteRange};
 
 use super::classify::{Allow, Kind};
 use super::mapping::Mapping;
-use super::vdso_mark;
 use super::{MappedFileCache, Tracker};
+use super::{system_v, vdso_mark};
 use crate::proc::maps::{self, MapsLine, maps};
 use crate::proc::smaps::{SmapsEntry, VmFlags, smaps};
 use crate::{Error, Refusal, Result};
@@ -186,6 +186,7 @@ impl Mappings {
         }
         refusals.extend(split_vvar(pid, &list));
         refusals.extend(lone_part(pid, &list));
+        refusals.extend(system_v::incomplete(pid, &list));
         if !refusals.is_empty() {
             return Err(Error::Refused(refusals));
         }

@@ -7,7 +7,7 @@
 //! 1. Before the freeze, [`Mappings::read`]: what every mapping is, with all
 //!    that cannot be dumped refused by name, and the files behind held open in
 //!    [`MappedFileCache`] (one for each mount namespace of the tree). Then
-//!    [`PageWriter::reserve`], which makes room in the images, or in memory.
+//!    [`PageWriter::make_room`], which makes room in the images, or in memory.
 //! 2. Frozen, [`Mappings::refresh`]: reads `maps` and keeps what is known of
 //!    mappings that did not change. (It is not called where the kernel's count
 //!    of changes and the names of mapped files say that none did.) The flags of madvise(2) and mlock(2) can
@@ -49,6 +49,7 @@ mod reserve;
 mod scanner;
 mod shared;
 mod stack;
+mod system_v;
 mod vdso_mark;
 
 pub use backing::{MappedFile, MappedFileCache};
