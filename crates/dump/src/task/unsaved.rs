@@ -62,6 +62,13 @@ fn warn_of_task(pid: Pid) -> Result<()> {
     if merges_memory(pid) {
         tracing::warn!("that memory of task {pid} is merged (PR_SET_MEMORY_MERGE) is not restored");
     }
+    let filter = core_filter(pid);
+    if filter.is_some() && filter != core_filter(own_pid()) {
+        tracing::warn!(
+            "which memory of task {pid} goes into a core file (coredump_filter) is not restored: it gets \
+             what the restore has"
+        );
+    }
     static OURS: OnceLock<Vec<String>> = OnceLock::new();
     let ours = OURS.get_or_init(|| speculation(own_pid()));
     for line in speculation(pid).iter().filter(|line| !ours.contains(line)) {
@@ -75,6 +82,11 @@ fn warn_of_task(pid: Pid) -> Result<()> {
 fn merges_memory(pid: Pid) -> bool {
     let text = fs::read_to_string(proc::path(pid, "ksm_stat")).unwrap_or_default();
     text.lines().any(|line| line == "ksm_merge_any: yes")
+}
+
+/// Which memory goes into a core file (core(5)); `None` where we may not know.
+fn core_filter(pid: Pid) -> Option<String> {
+    fs::read_to_string(proc::path(pid, "coredump_filter")).ok()
 }
 
 /// What the status of a task's leader says of speculation (prctl(2), PR_SET_SPECULATION_CTRL).
@@ -163,10 +175,11 @@ mod tests {
     }
 
     #[test]
-    fn what_prctl_sets_is_seen() {
-        // Memory that is merged, speculation that is not done any more (force-disabled), and an
+    fn what_a_task_sets_is_seen() {
+        // Memory that goes into a core file, memory that is merged, speculation that is not done any more (force-disabled), and an
         // early signal on memory errors.
         let program = "import ctypes, os; libc = ctypes.CDLL(None); \
+                       print(0x7f, file=open('/proc/self/coredump_filter', 'w')); \
                        print(libc.prctl(67, 1, 0, 0, 0), libc.prctl(53, 0, 8, 0, 0), \
                              libc.prctl(33, 1, 1, 0, 0), flush=True); \
                        os.read(0, 1)";
@@ -182,8 +195,10 @@ mod tests {
         let pid = Pid::new(child.id() as i32).unwrap();
         let (merges, speculates) = (merges_memory(pid), speculation(pid));
         let chose = has_memory_error_policy(pid, pid.leader());
+        let filter = core_filter(pid);
         drop(child.stdin.take());
         child.wait().unwrap();
+        assert_eq!(filter.as_deref(), Some("0000007f\n"));
         let has: Vec<&str> = said.split_whitespace().collect();
         // Not every kernel merges, and not every processor speculates.
         assert_eq!(merges, has[0] == "0");
