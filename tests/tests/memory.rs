@@ -86,7 +86,7 @@ fn a_part_of_a_vdso_is_refused_with_its_address() {
         ("vdso", "[vvar", "the vDSO's data without its code"),
         ("vvar", "[vdso]", "the vDSO's code without its data"),
     ] {
-        let target = Target::spawn(&Program::script("python3", "lone_vdso.py").arg(gone));
+        let target = Target::spawn(&Program::victim("victim-lone-vdso").arg(gone));
         assert_refused(&target, left, what);
     }
 }

@@ -203,6 +203,25 @@ pub fn attach_system_v() {
     assert_eq!(done, 0, "shmctl: {}", io::Error::last_os_error());
 }
 
+/// Unmaps a part of the vDSO: `vdso` or `vvar`. Whoever asks for the time crashes then.
+pub fn unmap_part_of_vdso(part: &str) {
+    assert!(["vdso", "vvar"].contains(&part), "a part of the vDSO");
+    let name = format!("[{part}");
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("our own mappings");
+    let named = maps.lines().filter(|line| line.contains(&name));
+    for line in named {
+        let range = line.split(['-', ' ']).take(2);
+        let mut range = range.map(|hex| usize::from_str_radix(hex, 16).expect("an address"));
+        let (start, end) = (
+            range.next().expect("a start"),
+            range.next().expect("an end"),
+        );
+        // SAFETY: no Rust value lies there, and a call of code that is gone ends the process.
+        let done = unsafe { libc::munmap(start as *mut libc::c_void, end - start) };
+        assert_eq!(done, 0, "munmap: {}", io::Error::last_os_error());
+    }
+}
+
 /// Whether huge pages are switched off for this process, and switching them off.
 pub fn huge_pages_disabled(disable: bool) -> bool {
     if disable {
