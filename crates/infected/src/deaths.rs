@@ -82,7 +82,12 @@ impl Drop for Target {
 fn die(target: &Target, command: Command, stop: usize) -> ExitStatus {
     let part = format!("{} {} {stop}", target.0.id(), command as u32);
     Program::new(std::env::current_exe().unwrap())
-        .args(["--exact", "deaths::second_process", "--ignored"])
+        .args([
+            "--exact",
+            "deaths::second_process",
+            "--ignored",
+            "--nocapture",
+        ])
         .env(PART, part)
         .stdout(Stdio::null())
         .status()
@@ -133,7 +138,7 @@ fn assert_harmless(command: Command, step: usize) {
         assert_unchanged(&mut target, &before, command, stop);
     }
     let end = die(&target, command, FREELY);
-    assert_eq!(end.signal(), Some(9));
+    assert_eq!(end.signal(), Some(9), "{command:?}, freely: {end}");
     assert_unchanged(&mut target, &before, command, FREELY);
 }
 
