@@ -13,7 +13,9 @@ use rustix::mount::{
     MountPropagationFlags, OpenTreeFlags, UnmountFlags, mount_change, open_tree, unmount,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Signal, WaitOptions, set_parent_process_death_signal, waitpid};
+use rustix::process::{
+    Signal, WaitOptions, getpid, getppid, set_parent_process_death_signal, waitpid,
+};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -60,13 +62,14 @@ impl Covered<'_> {
     pub fn clone_it(&self) -> Result<OwnedFd> {
         let error = |call, errno| Error::new(call, self.task.get(), errno);
         let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(|errno| error("pipe2", errno))?;
+        let parent = getpid();
         let flags = u64::from(CLONE_FILES | CLONE_UNTRACED);
         // SAFETY: without CLONE_VM this is fork(2) with an exit signal of 0. The child makes only system
         // calls; it allocates nothing, takes no lock that another thread may have held, and never returns.
         let pid = unsafe { raw::syscall(__NR_clone, [flags, 0, 0, 0, 0, 0]) };
         let pid = pid.map_err(|errno| error("clone", errno))?;
         if pid == 0 {
-            self.child(write.as_fd());
+            self.child(write.as_fd(), parent);
         }
         let child = rustix::process::Pid::from_raw(pid as i32);
         let options = WaitOptions::from_bits_retain(WALL);
@@ -90,8 +93,8 @@ impl Covered<'_> {
     }
 
     /// All that the child does.
-    fn child(&self, write: BorrowedFd<'_>) -> ! {
-        let report = match self.uncover() {
+    fn child(&self, write: BorrowedFd<'_>, parent: rustix::process::Pid) -> ! {
+        let report = match self.uncover(parent) {
             Ok(clone) => Report {
                 call: 0,
                 errno: 0,
@@ -110,7 +113,7 @@ impl Covered<'_> {
         }
     }
 
-    fn uncover(&self) -> std::result::Result<OwnedFd, (u32, Errno)> {
+    fn uncover(&self, parent: rustix::process::Pid) -> std::result::Result<OwnedFd, (u32, Errno)> {
         let at = |call: u32| move |errno| (call, errno);
         if let Some(owner) = self.owner {
             let user = Some(LinkNameSpaceType::User);
@@ -118,6 +121,10 @@ impl Covered<'_> {
         }
         // Other credentials clear it.
         set_parent_process_death_signal(Some(Signal::KILL)).map_err(at(1))?;
+        // Who died before that is not told of any more.
+        if getppid() != Some(parent) {
+            return Err((1, Errno::SRCH));
+        }
         namespace::unshare_mounts().map_err(at(2))?;
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         mount_change(c"/", private).map_err(at(3))?;

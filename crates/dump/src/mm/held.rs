@@ -37,13 +37,15 @@ impl<'s> Held<'s> {
             all += bytes + GROWTH;
             (all <= MOST).then_some(all)
         });
-        let (mut count, mut bytes) = (0, 0);
-        fit.for_each(|all| (count, bytes) = (count + 1, all));
-        match Arena::new(bytes as usize) {
-            Ok(arena) if count > 0 => drop(self.room.set(arena)),
-            _ => return 0,
-        }
-        count
+        let Some((place, bytes)) = fit.enumerate().last() else {
+            return 0;
+        };
+        // Without memory for that, all are written at once.
+        let Ok(arena) = Arena::new(bytes as usize) else {
+            return 0;
+        };
+        let _ = self.room.set(arena);
+        place + 1
     }
 
     /// Room for the bytes of one chunk, if there is some left.

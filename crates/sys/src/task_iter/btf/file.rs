@@ -67,10 +67,9 @@ impl Deref for Mapped {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: the range is the mapping that `map` made, readable and there as long as `self`, and
-        // the kernel has room for all of its pages (btf_sysfs_vmlinux_mmap, kernel/bpf/sysfs_btf.c).
-        // They are its read-only data, which nobody can write: neither through this mapping, which is
-        // not writable, nor through another, which it refuses.
+        // SAFETY: the range is the mapping that `map` made, readable and there as long as `self`; its pages are
+        // read-only data of the kernel (btf_sysfs_vmlinux_mmap, kernel/bpf/sysfs_btf.c), all of them there, and
+        // nobody can write to them, as the kernel refuses a mapping that is writable.
         unsafe { slice::from_raw_parts(self.base.as_ptr(), self.len) }
     }
 }
