@@ -2,6 +2,7 @@
 //! nothing had happened.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -127,6 +128,25 @@ fn every_call_goes_on_after_the_chain_of_states() {
             .status();
         assert!(status.expect("the dumper starts").success());
     });
+}
+
+/// The dumper dies between the stop of the thread and all that it could do about it: the kernel lets
+/// the thread go with what the call answers any stop.
+#[test]
+fn every_call_goes_on_when_the_dumper_dies_right_after_the_stop() {
+    assert_all_undisturbed(&NAMES, &|pid| {
+        let status = Command::new(paths::victim("sweep-stop"))
+            .arg(pid.to_string())
+            .status();
+        let signal = status.expect("the dumper starts").signal();
+        assert_eq!(signal, Some(libc::SIGKILL));
+        wait_for("the thread to be let go", || is_let_go(pid).then_some(()));
+    });
+}
+
+fn is_let_go(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
+    status.is_ok_and(|status| status.contains("TracerPid:\t0\n"))
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use commensal_images::stream::{Compression, ImageStream};
 use commensal_images::{Image, ImageSet, ImageSink};
-use commensal_seized::Silence;
+use commensal_seized::{Silence, caretaker};
 use commensal_sys::Pid;
 
 use crate::choices;
@@ -141,6 +141,8 @@ fn run_here<S: ImageSink>(
     }: Surroundings<'_>,
 ) -> Result<(Summary, S)> {
     let options = &choices::lock_of_own_network(options, network);
+    // It needs some time to begin, and is to be there for all stops.
+    let _caretaker = caretaker()?;
     let run_id = inventory::run_id();
     let mut prepared = preflight::check(root, options, &readers)?;
     prepared.networks.check(&Networks::default(), options)?;

@@ -34,11 +34,11 @@ impl Asked {
             .ok()
             .and_then(|maps| Gadgets::find(pid, &maps));
         let mut seccomp = HashMap::new();
-        let mut held = Held::new(pid);
+        let mut held = Held::new(pid)?;
         for tid in tids(pid)? {
             if let Some(status) = Status::read(pid, tid)? {
                 seccomp.insert(tid, status.seccomp);
-                held.attach(tid)?;
+                held.attach(tid, Some(status.seccomp))?;
             }
         }
         match held.unsettled() {

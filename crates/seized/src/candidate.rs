@@ -53,6 +53,6 @@ impl Candidate {
     /// As [`Seized::seize`]. The task runs on as before.
     pub fn seize(self) -> Result<Seized, Error> {
         let deadline = Instant::now() + STOP_TIMEOUT;
-        Seized::hold(Held::new(self.pid), self.gadgets, self.seccomp, deadline)
+        Seized::hold(Held::new(self.pid)?, self.gadgets, self.seccomp, deadline)
     }
 }

@@ -3,14 +3,18 @@
 use core::marker::PhantomData;
 use core::time::Duration;
 use std::fs;
+use std::rc::Rc;
 use std::time::Instant;
 
 use crate::later;
+use commensal_sys::caretaker::{Caretaker, Stops};
 use commensal_sys::ptrace::{self, Options};
 use commensal_sys::wait::{Backoff, Stop, try_wait};
 use commensal_sys::{Errno, Pid, Tid};
 
-use crate::status::Status;
+use crate::caretaker::{caretaker, untold};
+use crate::restart::put_right;
+use crate::status::{Seccomp, Status};
 use crate::{Error, STOP_TIMEOUT};
 
 /// How long a thread that should stop or end when it is let go may take. One
@@ -26,6 +30,9 @@ pub(crate) struct Held {
     settled: Vec<Tid>,
     /// Seized, and not seen at rest yet.
     unsettled: Vec<Tid>,
+    /// Where those are written down for who lives on when we die.
+    stops: Stops,
+    _caretaker: Rc<Caretaker>,
     /// ptrace belongs to one thread of ours.
     not_send: PhantomData<*const ()>,
 }
@@ -39,13 +46,18 @@ pub(crate) struct AtRest {
 }
 
 impl Held {
-    pub(crate) fn new(pid: Pid) -> Self {
-        Self {
+    /// None yet.
+    pub(crate) fn new(pid: Pid) -> Result<Self, Error> {
+        let caretaker = caretaker()?;
+        let stops = caretaker.stops().map_err(untold)?.clone();
+        Ok(Self {
             pid,
             settled: Vec::new(),
             unsettled: Vec::new(),
+            stops,
+            _caretaker: caretaker,
             not_send: PhantomData,
-        }
+        })
     }
 
     pub(crate) fn pid(&self) -> Pid {
@@ -57,8 +69,9 @@ impl Held {
         &self.unsettled
     }
 
-    /// Seizes a thread and asks it to stop; one that has exited is none.
-    pub(crate) fn attach(&mut self, tid: Tid) -> Result<(), Error> {
+    /// Seizes a thread and asks it to stop; one that has exited is none. Its `mode` is that of before,
+    /// if it was looked at.
+    pub(crate) fn attach(&mut self, tid: Tid, mode: Option<Seccomp>) -> Result<(), Error> {
         // Suspending its seccomp filters needs CAP_SYS_ADMIN.
         let suspended = Options {
             suspend_seccomp: true,
@@ -74,6 +87,7 @@ impl Held {
             Err(error) if error.errno == Errno::PERM => return self.why_not(tid),
             Err(error) => return Err(error.into()),
         }
+        self.stops.begin(tid, mode != Some(Seccomp::Off));
         match ptrace::interrupt(tid) {
             Err(error) if !error.is_gone() => Err(error.into()),
             _ => Ok(()),
@@ -112,6 +126,7 @@ impl Held {
                     Step::Pending => index += 1,
                     Step::Gone => {
                         self.unsettled.swap_remove(index);
+                        self.is_over(tid);
                         progress = true;
                     }
                     Step::AtRest(stop_signal) => {
@@ -119,6 +134,7 @@ impl Held {
                         self.settled.push(tid);
                         progress = true;
                         at_rest(AtRest { tid, stop_signal })?;
+                        self.is_over(tid);
                     }
                 }
             }
@@ -133,13 +149,18 @@ impl Held {
         Ok(())
     }
 
+    /// The thread's registers are right, or it is gone.
+    fn is_over(&self, tid: Tid) {
+        self.stops.done(tid);
+    }
+
     /// Lets all threads go as they were found; gives the first error. One that
     /// is gone is no error.
     pub(crate) fn release(&mut self) -> Result<(), Error> {
         let mut first_error = Ok(());
-        for tid in self.settled.drain(..) {
+        for tid in core::mem::take(&mut self.settled) {
             match ptrace::detach(tid, 0) {
-                Ok(()) => {}
+                Ok(()) => self.is_over(tid),
                 // It is dying, or runs.
                 Err(error) if error.is_gone() => self.unsettled.push(tid),
                 Err(error) => first_error = first_error.and(Err(error)),
@@ -160,12 +181,13 @@ impl Held {
         let deadline = Instant::now() + LET_GO_TIMEOUT;
         let backoff = Backoff::start();
         loop {
-            self.unsettled.retain(|&tid| match try_wait(tid) {
-                Ok(None) => true,
-                Ok(Some(Stop::Gone)) | Err(_) => false,
-                Ok(Some(Stop::Signal(signal))) => ptrace::detach(tid, signal).is_err(),
-                Ok(Some(_)) => ptrace::detach(tid, 0).is_err(),
-            });
+            let unsettled = core::mem::take(&mut self.unsettled);
+            for tid in unsettled {
+                match let_go(self.pid, tid) {
+                    true => self.is_over(tid),
+                    false => self.unsettled.push(tid),
+                }
+            }
             let Some(&tid) = self.unsettled.first() else {
                 return Ok(());
             };
@@ -175,6 +197,23 @@ impl Held {
                 return Err(commensal_sys::Error::new("PTRACE_DETACH", tid.get(), errno));
             }
             backoff.pause();
+        }
+    }
+}
+
+/// Lets a thread go if it has stopped, or is gone; whether it was one of the two.
+fn let_go(pid: Pid, tid: Tid) -> bool {
+    match try_wait(tid) {
+        Ok(None) => false,
+        Ok(Some(Stop::Gone)) | Err(_) => true,
+        Ok(Some(Stop::Signal(signal))) => ptrace::detach(tid, signal).is_ok(),
+        Ok(Some(_)) => {
+            // What it was in may be a call that answers our stop.
+            let status = Status::read(pid, tid);
+            let is_off =
+                |status: Option<Status>| status.is_some_and(|it| it.seccomp == Seccomp::Off);
+            put_right(tid, !status.is_ok_and(is_off));
+            ptrace::detach(tid, 0).is_ok()
         }
     }
 }

@@ -7,6 +7,7 @@
 //! - `candidate`: what is looked at before that, while the task runs;
 //! - `seize`: stopping a whole task, threads included that are born meanwhile;
 //! - `asked`: stopping it in two steps;
+//! - `caretaker`: who lives on when we die;
 //! - `held`: the threads that are ours, and letting them go;
 //! - `status`: what /proc says of a thread;
 //! - `seccomp`, `bpf`: whether a thread's seccomp filters let it go home;
@@ -24,6 +25,7 @@
 mod asked;
 mod bpf;
 mod candidate;
+mod caretaker;
 mod descriptor;
 mod error;
 mod failed;
@@ -43,6 +45,7 @@ mod thread;
 
 pub use asked::Asked;
 pub use candidate::Candidate;
+pub use caretaker::caretaker;
 pub use commensal_sys::ptrace::RseqConfiguration;
 pub use commensal_sys::{Pid, Registers, Tid};
 pub use error::Error;

@@ -13,7 +13,7 @@
 //!   restart_syscall(2), every interrupted call is made
 //!   again, a timed one with its full time: that is late, but no error.
 
-use commensal_sys::{NO_SYSCALL, Pid, Registers, RemoteAddr, process_vm};
+use commensal_sys::{NO_SYSCALL, Pid, Registers, RemoteAddr, Tid, process_vm, ptrace};
 
 use crate::seccomp::Call;
 
@@ -78,6 +78,23 @@ pub(crate) fn landing(raw: &Registers) -> Registers {
             ..*raw
         },
         _ => *raw,
+    }
+}
+
+/// Puts the registers of a thread right that stands still for the calling thread, and is to be let go
+/// at once; `filtered` if seccomp filters may decide on its calls. It allocates nothing, so that it
+/// can be what a [caretaker](commensal_sys::caretaker) does if we die.
+pub(crate) fn put_right(tid: Tid, filtered: bool) {
+    // Of a thread that is gone there is nothing to put right.
+    let Ok(raw) = ptrace::registers(tid) else {
+        return;
+    };
+    let right = match raw.syscall() {
+        Some(nr) if filtered && needs_restart_syscall(&raw) => again(&raw, nr),
+        _ => landing(&raw),
+    };
+    if right != raw {
+        let _ = ptrace::set_registers(tid, &right);
     }
 }
 

@@ -211,7 +211,7 @@ fn stop(
             return Err(Error::Restless(pid));
         }
         for tid in fresh {
-            held.attach(tid)?;
+            held.attach(tid, seccomp.get(&tid).copied())?;
         }
         held.settle(deadline, |stopped| {
             let tid = stopped.tid;

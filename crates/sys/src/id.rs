@@ -59,3 +59,10 @@ impl Pid {
         rustix::process::Pid::from_raw(self.get()).expect("ids are positive")
     }
 }
+
+impl Tid {
+    /// The same id as rustix has it, for its safe calls.
+    pub fn to_rustix(self) -> rustix::process::Pid {
+        rustix::process::Pid::from_raw(self.get()).expect("ids are positive")
+    }
+}

@@ -54,6 +54,16 @@ pub fn seize(tid: Tid, options: Options) -> Result<()> {
     request("PTRACE_SEIZE", uapi::PTRACE_SEIZE, tid, 0, options.bits())
 }
 
+/// `PTRACE_ATTACH`: attaches, and asks the thread to stop in the same call, by a SIGSTOP, which its
+/// tracer is told of and can leave out ([`detach`], [`cont`]).
+///
+/// # Errors
+///
+/// As [`seize`].
+pub fn attach(tid: Tid) -> Result<()> {
+    request("PTRACE_ATTACH", uapi::PTRACE_ATTACH, tid, 0, 0)
+}
+
 /// `PTRACE_INTERRUPT`: asks the thread to stop with `PTRACE_EVENT_STOP`.
 pub fn interrupt(tid: Tid) -> Result<()> {
     request("PTRACE_INTERRUPT", uapi::PTRACE_INTERRUPT, tid, 0, 0)

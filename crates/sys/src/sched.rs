@@ -1,6 +1,9 @@
 //! How a thread is scheduled: sched_getscheduler(2), sched_getparam(2).
 
-use linux_raw_sys::general::{__NR_ioprio_get, __NR_sched_getparam, __NR_sched_getscheduler};
+use linux_raw_sys::general::{
+    __NR_ioprio_get, __NR_sched_getparam, __NR_sched_getscheduler, __NR_sched_setscheduler,
+    SCHED_FIFO,
+};
 
 use crate::{Error, Result, Tid, raw};
 
@@ -34,6 +37,31 @@ pub fn priority(tid: Tid) -> Result<i32> {
     let done = unsafe { raw::syscall(__NR_sched_getparam, args) };
     done.map_err(|errno| Error::new("sched_getparam", tid.get(), errno))?;
     Ok(priority)
+}
+
+/// Gives a thread, or the calling one, a policy (`SCHED_*`) and a real-time `priority`, which is 0 under
+/// a policy that has none (sched_setscheduler(2)).
+///
+/// # Errors
+///
+/// EPERM without the right to it; ESRCH when the thread is gone.
+pub fn set_policy(tid: Option<Tid>, policy: u32, priority: i32) -> Result<()> {
+    let id = tid.map_or(0, Tid::get);
+    let param = &raw const priority as u64;
+    let args = [id as u64, u64::from(policy), param, 0, 0, 0];
+    // SAFETY: the kernel reads one int, `struct sched_param`.
+    let done = unsafe { raw::syscall(__NR_sched_setscheduler, args) };
+    done.map(drop)
+        .map_err(|errno| Error::new("sched_setscheduler", id, errno))
+}
+
+/// The same with `SCHED_FIFO`.
+///
+/// # Errors
+///
+/// As [`set_policy`].
+pub fn set_fifo(tid: Option<Tid>, priority: i32) -> Result<()> {
+    set_policy(tid, SCHED_FIFO, priority)
 }
 
 /// The I/O priority (ioprio_get(2)): class in the top three of 16 bits; 0

@@ -6,9 +6,10 @@
 
 use core::ffi::c_void;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::os::fd::AsFd;
 
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 use crate::Errno;
 
@@ -41,6 +42,19 @@ impl SharedPages {
         // SAFETY: mmap(2) with a null hint and without MAP_FIXED picks a free
         // range, so no memory in use is replaced.
         let base = unsafe { mmap(core::ptr::null_mut(), len, prot, flags, file, 0) }?;
+        let base = NonNull::new(base.cast()).ok_or(Errno::FAULT)?;
+        Ok(Self { base, len })
+    }
+
+    /// Maps `len` zero bytes, readable and writable, which children share (fork(2)).
+    ///
+    /// # Errors
+    ///
+    /// mmap(2)'s.
+    pub fn anonymous(len: usize) -> Result<Self, Errno> {
+        let prot = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: as in `map`.
+        let base = unsafe { mmap_anonymous(core::ptr::null_mut(), len, prot, MapFlags::SHARED) }?;
         let base = NonNull::new(base.cast()).ok_or(Errno::FAULT)?;
         Ok(Self { base, len })
     }
@@ -87,6 +101,44 @@ impl SharedPages {
         Ok(())
     }
 
+    /// The word at `offset`, read as a whole, and before everything that is read later.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfBounds`] where it leaves the mapping, or `offset` is no multiple of 4.
+    pub fn load(&self, offset: usize) -> Result<u32, OutOfBounds> {
+        let word = self.check_word(offset)?;
+        // SAFETY: `check_word` proved that the word is aligned and lies in the mapping, which
+        // outlives this use of it; who shares the pages writes it by atomic stores, too.
+        let word = unsafe { AtomicU32::from_ptr(word) };
+        Ok(word.load(Ordering::Acquire))
+    }
+
+    /// Writes the word at `offset` as a whole, and after everything that was written before.
+    ///
+    /// # Errors
+    ///
+    /// As [`SharedPages::load`].
+    pub fn store(&self, offset: usize, value: u32) -> Result<(), OutOfBounds> {
+        let word = self.check_word(offset)?;
+        // SAFETY: as in `load`.
+        let word = unsafe { AtomicU32::from_ptr(word) };
+        word.store(value, Ordering::Release);
+        Ok(())
+    }
+
+    /// The address of the word at `offset`: the mapping begins on a page.
+    fn check_word(&self, offset: usize) -> Result<*mut u32, OutOfBounds> {
+        let start = self.check(offset, size_of::<u32>())?;
+        match offset.is_multiple_of(size_of::<u32>()) {
+            true => Ok(start.cast()),
+            false => Err(OutOfBounds {
+                offset,
+                len: size_of::<u32>(),
+            }),
+        }
+    }
+
     /// The address of `offset`, if `len` bytes from there are in the mapping.
     fn check(&self, offset: usize, len: usize) -> Result<*mut u8, OutOfBounds> {
         match offset.checked_add(len) {
@@ -124,5 +176,14 @@ mod tests {
         assert_eq!(back, [1, 2, 3, 4, 5, 6]);
         assert!(pages.read(4091, &mut back).is_err());
         assert!(pages.write(usize::MAX, &back).is_err());
+    }
+
+    #[test]
+    fn a_word_is_aligned_and_within() {
+        let pages = SharedPages::anonymous(4096).unwrap();
+        pages.store(4092, 0x0102_0304).unwrap();
+        assert_eq!(pages.load(4092), Ok(0x0102_0304));
+        assert!(pages.load(4090).is_err());
+        assert!(pages.store(4096, 1).is_err());
     }
 }

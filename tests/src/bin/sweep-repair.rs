@@ -5,7 +5,6 @@ use std::error::Error;
 use std::os::unix::net::UnixDatagram;
 
 use commensal_infected::{Pid, Seized};
-use commensal_sys::caretaker::Caretaker;
 use commensal_sys::pidfd::PidFd;
 use commensal_sys::sockopt::{self, SockOpt};
 use rustix::process::{Signal, getpid, kill_process};
@@ -24,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let fd = word().parse()?;
     let _held = Seized::seize(pid)?;
     let socket = PidFd::open(pid)?.duplicate(fd)?;
-    let mut caretaker = Caretaker::start(None)?;
+    let caretaker = commensal_seized::caretaker()?;
     // What comes first makes it late.
     let (other, _end) = UnixDatagram::pair()?;
     for _ in 0..OTHERS {

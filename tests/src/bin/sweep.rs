@@ -32,10 +32,11 @@ type Target = (
     usize,
 );
 
-const TARGETS: [Target; 13] = [
+const TARGETS: [Target; 14] = [
     ("one thread, computing", None, &["spin"], 1),
     ("one thread, sleeping", None, &["nap"], 1),
     ("one thread, both", None, &["mixed"], 1),
+    ("one thread, in epoll_wait(2)", None, &["epoll"], 1),
     ("one thread, restartable sequences", None, &["rseq"], 3),
     ("one thread, under seccomp", None, &["lean"], 3),
     ("four threads", None, &["mixed", "spin", "poll", "futex"], 7),

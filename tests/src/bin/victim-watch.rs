@@ -13,7 +13,8 @@ use commensal_abi::CALLS;
 use commensal_sys::namespace::unshare_network;
 use commensal_tests::victim::report::{Fault, Report, Worker};
 use commensal_tests::victim::{general, hard, pattern, raw, restartable, signals, vector};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, epoll, poll};
 use rustix::io::Errno;
 use rustix::thread::{NanosleepRelativeResult, futex, nanosleep};
 use rustix::time::Timespec;
@@ -78,6 +79,8 @@ fn work(mode: &str, worker: Worker<'_>) -> ! {
     pattern::fill(&mut page, 11);
     let (reader, _writer) = std::io::pipe().expect("a pipe");
     let nobody = AtomicU32::new(0);
+    let instance = epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll instance");
+    let mut events = Vec::with_capacity(1);
     let mode = match mode {
         "apart" => "mixed",
         "lean" | "no-restart" => {
@@ -116,6 +119,12 @@ fn work(mode: &str, worker: Worker<'_>) -> ! {
                     Err(Errno::TIMEDOUT) => Ok(()),
                     other => other,
                 }
+            });
+        }
+        if mode == "epoll" {
+            let events = spare_capacity(&mut events);
+            timed(worker, || {
+                epoll::wait(&instance, events, Some(&span(NAP))).map(drop)
             });
         }
         if let Some((client, server)) = &mut connection {

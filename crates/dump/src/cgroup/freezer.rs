@@ -7,10 +7,11 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use commensal_seized::later;
-use commensal_sys::caretaker::Caretaker;
+use commensal_seized::{caretaker, later};
+use commensal_sys::caretaker::{Caretaker, LastCommand};
 use commensal_sys::{Error as SysError, Pid};
 
 use crate::proc::Status;
@@ -34,7 +35,8 @@ pub struct Freezer {
     group: PathBuf,
     version: Version,
     was_frozen: bool,
-    caretaker: Option<Caretaker>,
+    /// Who puts it back if we die, and how, while it may have to be.
+    promise: Option<(Rc<Caretaker>, LastCommand)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +97,7 @@ impl Freezer {
             group: group.to_owned(),
             version: Version::of(group)?,
             was_frozen: false,
-            caretaker: None,
+            promise: None,
         };
         freezer.was_frozen = freezer.state()? != State::Thawed;
         Ok(freezer)
@@ -108,7 +110,7 @@ impl Freezer {
 
     /// Leaves the group as it is now.
     pub fn keep(&mut self) {
-        self.dismiss_caretaker();
+        self.is_back();
     }
 
     /// Freezes the group and waits until all of its tasks stand still; one that was frozen
@@ -121,7 +123,7 @@ impl Freezer {
         /// Freezing with version 1 may need to be asked for more than once.
         const ASK_AGAIN: u32 = 50;
         let deadline = Instant::now() + timeout;
-        self.employ_caretaker()?;
+        self.promise()?;
         for look in 0u32.. {
             if self.state()? == State::Frozen {
                 break;
@@ -147,7 +149,7 @@ impl Freezer {
     pub fn thaw(&mut self) -> Result<()> {
         self.write(false)?;
         if !self.was_frozen {
-            self.dismiss_caretaker();
+            self.is_back();
         }
         Ok(())
     }
@@ -218,7 +220,7 @@ impl Freezer {
         written.map_err(|source| failed(&path, source))
     }
 
-    fn employ_caretaker(&mut self) -> Result<()> {
+    fn promise(&mut self) -> Result<()> {
         let mut command = format!("echo {} > ", self.version.command(self.was_frozen)).into_bytes();
         command.extend(quoted(self.file().as_os_str().as_bytes()));
         let command = CString::new(command).map_err(|_| {
@@ -227,28 +229,28 @@ impl Freezer {
                 io::Error::other("its path has a zero byte in it"),
             )
         })?;
-        let started = Caretaker::start(Some(&command));
-        self.caretaker =
-            Some(started.map_err(|errno| Error::Sys(SysError::new("clone", 0, errno)))?);
+        let caretaker = caretaker()?;
+        let told = caretaker.will_run(&command);
+        let last = told.map_err(|errno| SysError::new("telling the caretaker", 0, errno))?;
+        self.promise = Some((caretaker, last));
         Ok(())
     }
 
-    fn dismiss_caretaker(&mut self) {
-        if let Some(caretaker) = self.caretaker.take() {
-            // One that is gone has nothing to do any more.
-            let _ = caretaker.dismiss();
+    fn is_back(&mut self) {
+        if let Some((caretaker, last)) = self.promise.take() {
+            caretaker.cancel(last);
         }
     }
 }
 
 impl Drop for Freezer {
     fn drop(&mut self) {
-        // Nothing was changed, or all is back, where there is no caretaker.
-        if self.caretaker.is_none() {
+        // Nothing was changed, or all is back, where nothing is promised.
+        if self.promise.is_none() {
             return;
         }
         match self.write(self.was_frozen) {
-            Ok(()) => self.dismiss_caretaker(),
+            Ok(()) => self.is_back(),
             Err(error) => later(move || tracing::error!(%error, "the caretaker tries again")),
         }
     }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use commensal_images::messages::InetSkEntry;
 
 use super::address::Connection;
-use super::caretaker::Changes;
+use super::changes::Changes;
 use super::lock::Lock;
 use super::namespace::Networks;
 use super::tcp::{self, Stream};
@@ -93,7 +93,7 @@ impl Connections {
         for (id, connections) in namespaces {
             if self.networks.is_here(id) {
                 if let Some(undo) = self.lock.set_up(self.method)? {
-                    self.changes.if_we_die(undo)?;
+                    self.changes.if_we_die(&undo)?;
                 }
                 self.lock.hold(&connections)?;
                 continue;

@@ -2,7 +2,7 @@
 //!
 //! Everything here works from outside, on a duplicate of the descriptor:
 //! options, queues (peeked, never read) and the kernel's own tables. Where a
-//! read has to change a property of the socket, `caretaker` sees to it that it
+//! read has to change a property of the socket, `changes` sees to it that it
 //! is changed back; where packets have to be held back, `lock` does.
 //!
 //! The parts: `inet` (with `tcp`, `address`), `unix`, `netlink` and `packet`
@@ -27,7 +27,7 @@ use crate::Result;
 use crate::files::{FilesDump, Images, Kind, OpenFile};
 
 mod address;
-mod caretaker;
+mod changes;
 mod connections;
 mod in_flight;
 mod inet;

@@ -8,7 +8,7 @@ use commensal_sys::peek::{self, Peeked};
 use commensal_sys::sockopt::{self, SockOpt};
 use linux_raw_sys::net::*;
 
-use super::caretaker::{Change, Changes};
+use super::changes::{Change, Changes};
 use super::opts::option;
 use crate::Result;
 use crate::files::OpenFile;

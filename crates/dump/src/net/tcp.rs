@@ -11,7 +11,7 @@ use commensal_sys::{Errno, peek, sockio};
 use linux_raw_sys::net::*;
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::caretaker::{Change, Changes};
+use super::changes::{Change, Changes};
 use super::opts::option;
 use crate::Result;
 use crate::files::OpenFile;

@@ -1,19 +1,24 @@
 //! The caretaker's side: after the fork, so nothing here allocates, takes a
 //! lock or returns.
 
+use linux_raw_sys::general::{__NR_execve, __NR_exit_group};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, ReturnFlags, recvmsg, send};
+
 use super::hold::{Due, Hold};
+use super::successor::{self, Heir};
+use super::telling::{FORGET, FORGET_ALL, READY, Record, SET};
 use super::*;
+use crate::sched;
 
 /// What the child needs and must not allocate itself.
 pub(super) struct Prepared {
     /// One slot for each open undoing; pages are touched when used.
     slots: Vec<Option<Slot>>,
-    /// `sh -c` and the command, as execve(2) takes them.
-    argv: Option<[u64; 4]>,
-    /// Keeps what `argv` points to alive.
-    _command: Option<CString>,
+    /// Room for the threads that become ours.
+    heirs: Vec<Heir>,
     /// The thread that starts the child.
     parent: Tid,
+    put_right: PutRight,
 }
 
 struct Slot {
@@ -23,17 +28,12 @@ struct Slot {
 }
 
 impl Prepared {
-    pub(super) fn new(last: Option<&CString>, parent: Tid) -> Self {
-        let command = last.cloned();
-        let argv = command.as_ref().map(|command| {
-            let shell = [c"sh".as_ptr() as u64, c"-c".as_ptr() as u64];
-            [shell[0], shell[1], command.as_ptr() as u64, 0]
-        });
+    pub(super) fn new(parent: Tid, put_right: PutRight) -> Self {
         Self {
             slots: Vec::with_capacity(CAPACITY),
-            argv,
-            _command: command,
+            heirs: Vec::with_capacity(board::STOPS as usize),
             parent,
+            put_right,
         }
     }
 
@@ -62,7 +62,7 @@ impl Prepared {
                     *slot = None;
                 }
             }
-            Some((record, _)) if record.verb == QUIT => exit(),
+            Some((record, _)) if record.verb == FORGET_ALL => self.slots.clear(),
             Some(_) => {}
             None => return false,
         }
@@ -77,21 +77,15 @@ impl Prepared {
         }
     }
 
-    /// Becomes the last command, if there is one.
-    fn run_last(&self) {
-        let Some(argv) = self.argv else { return };
-        let shell = c"/bin/sh".as_ptr() as u64;
-        let path = c"PATH=/usr/sbin:/usr/bin:/sbin:/bin".as_ptr() as u64;
-        let environment = [path, 0];
-        let (argv, environment) = (argv.as_ptr() as u64, environment.as_ptr() as u64);
-        // SAFETY: path, arguments and environment are null-terminated and
-        // live; on success nothing of this program is left.
-        let _ = unsafe { raw::syscall(__NR_execve, [shell, argv, environment, 0, 0, 0]) };
+    /// Takes over what our parent was stopping, and lets it end.
+    fn take_over(&mut self, board: &Board, hold: Option<&Hold>) {
+        let parent = (self.parent, hold);
+        successor::take_over(board.stops(), &mut self.heirs, parent, self.put_right);
     }
 }
 
 /// Serves the socket until it closes, or our parent dies.
-pub(super) fn main(socket: BorrowedFd<'_>, mut prepared: Prepared) -> ! {
+pub(super) fn main(socket: BorrowedFd<'_>, board: &Board, mut prepared: Prepared) -> ! {
     settle_in(socket);
     let hold = Hold::take(prepared.parent);
     // Our parent waits for it.
@@ -109,10 +103,43 @@ pub(super) fn main(socket: BorrowedFd<'_>, mut prepared: Prepared) -> ! {
         None => RecvFlags::empty(),
     };
     while prepared.serve(socket, rest) {}
+    if hold.is_none() {
+        // Its tracees may go any moment.
+        prepared.take_over(board, None);
+    }
     prepared.undo();
-    // Our end, or that of the last command, lets our parent end, too.
-    prepared.run_last();
+    (0..board::COMMANDS).for_each(|slot| run(board, slot));
+    if hold.is_some() {
+        prepared.take_over(board, hold.as_ref());
+    }
+    // Our end lets our parent end, too, where it has not yet.
     exit()
+}
+
+/// Runs a last command, if there is one, and waits for its end.
+fn run(board: &Board, slot: u32) {
+    let mut text = [0; board::COMMAND_LEN];
+    let Some(command) = board.command(slot, &mut text) else {
+        return;
+    };
+    let shell = c"/bin/sh".as_ptr() as u64;
+    let argv = [c"sh".as_ptr(), c"-c".as_ptr(), command.as_ptr()].map(|word| word as u64);
+    let argv = [argv[0], argv[1], argv[2], 0];
+    let environment = [c"PATH=/usr/sbin:/usr/bin:/sbin:/bin".as_ptr() as u64, 0];
+    let flags = [u64::from(CLONE_UNTRACED), 0, 0, 0, 0, 0];
+    // SAFETY: without CLONE_VM this is fork(2) with an exit signal of 0; the child makes two calls.
+    let Ok(pid) = (unsafe { raw::syscall(__NR_clone, flags) }) else {
+        return;
+    };
+    if pid == 0 {
+        let (argv, environment) = (argv.as_ptr() as u64, environment.as_ptr() as u64);
+        // SAFETY: path, arguments and environment are null-terminated and
+        // live; on success nothing of this program is left.
+        let _ = unsafe { raw::syscall(__NR_execve, [shell, argv, environment, 0, 0, 0]) };
+        exit()
+    }
+    // SAFETY: wait4(2) with null pointers writes nothing.
+    let _ = unsafe { raw::syscall(__NR_wait4, [pid, 0, WALL, 0, 0, 0]) };
 }
 
 /// Leaves our session, signals and descriptors behind.
@@ -133,18 +160,7 @@ fn settle_in(socket: BorrowedFd<'_>) {
 
 /// Asks to run before everything else; without the right to it, goes on as is.
 fn hurry() {
-    use linux_raw_sys::general::{__NR_sched_setscheduler, SCHED_FIFO};
-    let priority = 1i32;
-    let args = [
-        0,
-        u64::from(SCHED_FIFO),
-        &raw const priority as u64,
-        0,
-        0,
-        0,
-    ];
-    // SAFETY: the kernel reads one int, `struct sched_param`.
-    let _ = unsafe { raw::syscall(__NR_sched_setscheduler, args) };
+    let _ = sched::set_fifo(None, 1);
 }
 
 fn block_signals() {

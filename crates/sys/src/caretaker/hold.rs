@@ -75,6 +75,11 @@ impl Hold {
         }
     }
 
+    /// Lets the thread end, which has stopped for that.
+    pub(super) fn let_go(&self) {
+        let _ = ptrace::detach(self.tid, 0);
+    }
+
     fn next_stop(&self) -> Option<i32> {
         let options = WaitOptions::from_bits_retain(super::WALL as u32) | WaitOptions::NOHANG;
         let pid = rustix::process::Pid::from_raw(self.tid.get());

@@ -1,9 +1,11 @@
 //! Socket options that are changed for the time of a read and put back, by us
 //! or, if we die, by the caretaker.
 
-use std::ffi::CString;
+use std::ffi::CStr;
+use std::rc::Rc;
 
-use commensal_sys::caretaker::{Caretaker, Undoing};
+use commensal_seized::caretaker;
+use commensal_sys::caretaker::{Caretaker, LastCommand, Undoing};
 use commensal_sys::sockopt::{self, SockOpt};
 use commensal_sys::{Errno, Error as SysError};
 
@@ -25,17 +27,16 @@ pub struct Change {
 /// Makes changes and sees to it that they are taken back.
 #[derive(Debug, Default)]
 pub struct Changes {
-    caretaker: Option<Caretaker>,
+    caretaker: Option<Rc<Caretaker>>,
     /// What the caretaker runs last if we die.
-    last: Option<CString>,
+    last: Option<LastCommand>,
 }
 
 impl Changes {
-    /// A shell command that is run if we die. It is told to the caretaker when
-    /// that starts, so it has to come before the first change.
-    pub fn if_we_die(&mut self, command: CString) -> Result<()> {
-        self.last = Some(command);
-        self.caretaker().map(drop)
+    /// A shell command that is run if we die.
+    pub fn if_we_die(&mut self, command: &CStr) -> Result<()> {
+        self.last = Some(self.caretaker()?.will_run(command).map_err(failed)?);
+        Ok(())
     }
 
     /// Runs `read` while the changes hold. They are taken back in the order
@@ -64,33 +65,36 @@ impl Changes {
         make(file, changes)
     }
 
-    /// Lets everything stay as it is now, and ends the caretaker.
+    /// Lets everything stay as it is now, also if we die.
     pub fn forget(&mut self) -> Result<()> {
-        match self.caretaker.take() {
-            Some(caretaker) => caretaker.dismiss().map_err(gone),
-            None => Ok(()),
+        let Some(caretaker) = self.caretaker.take() else {
+            return Ok(());
+        };
+        if let Some(last) = self.last.take() {
+            caretaker.cancel(last);
         }
+        caretaker.settle_all().map_err(failed)
     }
 
     fn announce(&mut self, file: &OpenFile, changes: &[Change]) -> Result<Vec<Undoing>> {
         let caretaker = self.caretaker()?;
         let announce = |change: &Change| caretaker.will_set(file.fd(), change.opt, change.after);
         let announced: Result<_, Errno> = changes.iter().map(announce).collect();
-        announced.map_err(gone)
+        announced.map_err(failed)
     }
 
     fn settle(&mut self, announced: Vec<Undoing>) -> Result<()> {
         let caretaker = self.caretaker()?;
         for undoing in announced {
-            caretaker.settle(undoing).map_err(gone)?;
+            caretaker.settle(undoing).map_err(failed)?;
         }
         Ok(())
     }
 
-    fn caretaker(&mut self) -> Result<&mut Caretaker> {
+    fn caretaker(&mut self) -> Result<&Caretaker> {
         match &mut self.caretaker {
             Some(caretaker) => Ok(caretaker),
-            none => Ok(none.insert(Caretaker::start(self.last.as_ref()).map_err(gone)?)),
+            none => Ok(none.insert(caretaker()?)),
         }
     }
 }
@@ -113,12 +117,6 @@ fn take_back(file: &OpenFile, changes: &[Change]) -> Result<()> {
     Ok(())
 }
 
-/// The caretaker could not be started or reached.
-fn gone(errno: Errno) -> crate::Error {
-    SysError::new(
-        "starting or telling the caretaker process",
-        std::process::id() as i32,
-        errno,
-    )
-    .into()
+fn failed(errno: Errno) -> crate::Error {
+    SysError::new("telling the caretaker", std::process::id() as i32, errno).into()
 }
