@@ -1,11 +1,11 @@
 //! Which namespaces a task lives in (namespaces(7)).
 
-use std::fs::{self, File};
-use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use commensal_images::messages::TaskKobjIdsEntry;
 use commensal_sys::Pid;
+use rustix::fs::{CWD, Mode, OFlags, open, readlinkat};
 use rustix::thread::move_into_link_name_space;
 
 use crate::{Error, Result, proc};
@@ -37,9 +37,13 @@ impl Namespaces {
     /// [`Error::Gone`] when the task is, [`Error::Proc`] without the right to
     /// ptrace it.
     pub fn of(pid: Pid) -> Result<Self> {
+        let path = proc::path(pid, "ns");
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = open(&path, flags, Mode::empty());
+        let dir = dir.map_err(|errno| proc::error(pid, path, errno.into()))?;
         let mut inodes = [None; KINDS.len()];
         for (inode, kind) in inodes.iter_mut().zip(KINDS) {
-            *inode = inode_of(pid, kind)?;
+            *inode = inode_behind(pid, (dir.as_fd(), kind), kind)?;
         }
         Ok(Self(inodes))
     }
@@ -208,15 +212,29 @@ pub fn has_time_for_children(pid: Pid) -> Result<bool> {
 ///
 /// As [`Namespaces::of`].
 pub fn inode_of(pid: Pid, kind: &str) -> Result<Option<u64>> {
-    let name = format!("ns/{kind}");
-    let path = proc::path(pid, &name);
-    match fs::metadata(&path) {
-        Ok(meta) => Ok(Some(meta.ino())),
-        Err(source) => match proc::error(pid, path, source) {
+    let link = proc::path(pid, &format!("ns/{kind}"));
+    inode_behind(pid, (CWD, &link), kind)
+}
+
+/// The inode that such a link has in its text, `net:[4026531840]`. To follow it takes much longer: the
+/// kernel makes an inode then.
+fn inode_behind(pid: Pid, (dir, link): (BorrowedFd<'_>, &str), kind: &str) -> Result<Option<u64>> {
+    let path = || proc::path(pid, &format!("ns/{kind}"));
+    match readlinkat(dir, link, Vec::new()) {
+        Ok(text) => match parse(text.to_bytes()) {
+            Some(inode) => Ok(Some(inode)),
+            None => Err(proc::unexpected(path(), text.to_bytes())),
+        },
+        Err(errno) => match proc::error(pid, path(), errno.into()) {
             Error::Proc { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
             error => Err(error),
         },
     }
+}
+
+fn parse(link: &[u8]) -> Option<u64> {
+    let (_, inode) = str::from_utf8(link).ok()?.split_once(":[")?;
+    inode.strip_suffix(']')?.parse().ok()
 }
 
 /// Our own process id.
@@ -235,6 +253,20 @@ mod tests {
         let mut ids = TaskKobjIdsEntry::default();
         own.fill(&own, &own, &mut ids);
         assert_eq!((ids.pid_ns_id, ids.mnt_ns_id), (Some(1), Some(6)));
+    }
+
+    #[test]
+    fn the_text_of_a_link_has_the_inode() {
+        use std::os::unix::fs::MetadataExt;
+
+        for kind in KINDS {
+            let followed = std::fs::metadata(format!("/proc/self/ns/{kind}"));
+            let read = inode_of(own_pid(), kind).unwrap();
+            assert_eq!(read, followed.ok().map(|meta| meta.ino()));
+            assert_eq!(Namespaces::own().unwrap().0[place_of(kind).unwrap()], read);
+        }
+        assert_eq!(inode_of(own_pid(), "of no kind").unwrap(), None);
+        assert_eq!(parse(b"net:[4026531840"), None);
     }
 
     #[test]
