@@ -14,7 +14,7 @@ use commensal_images::{ImageSet, ImageSink};
 use commensal_sys::Pid;
 
 use crate::cgroup::Cgroups;
-use crate::files::{FilesDump, Images};
+use crate::files::{Around, FilesDump, Images};
 use crate::ipc::Segments;
 use crate::links::{self, KnownFiles};
 use crate::mm::PageWriter;
@@ -87,8 +87,13 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         options: &'s Options,
     ) -> Result<Self> {
         let running = tasks_of(root, prepared);
-        let of = (running.as_slice(), prepared.pids.clone());
-        let mut files = FilesDump::new(Images::of(set), of, options)?;
+        let pids = &prepared.pids;
+        let around = match &options.pre_copy {
+            None => prepared.around.clone(),
+            // That took its time.
+            Some(_) => Around::of(&running, pids, options)?,
+        };
+        let mut files = FilesDump::new(Images::of(set), (around, pids.clone()), options)?;
         let mut mapped_files = KnownFiles::new();
         for mappings in prepared.mappings.values() {
             links::foresee(&mut files, &mut mapped_files, mappings);

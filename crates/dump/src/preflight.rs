@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use commensal_sys::Pid;
 
 use crate::files;
-use crate::net::namespace::Networks;
 use crate::pidns::Pids;
-use crate::prepare::Prepared;
+use crate::prepare::{Known, Prepared};
 use crate::records::Loading;
 use crate::task::unsaved;
 use crate::tree::ids::Ids;
@@ -42,7 +41,7 @@ const LOOKS: usize = 8;
 fn look(root: Pid, options: &Options, readers: &Loading) -> Result<Prepared> {
     let tasks = walk(root)?;
     let mut refusals = Vec::new();
-    refusals.extend(ourselves(root)?);
+    refusals.extend(ourselves(root, &tasks));
     refusals.extend(task::root(&tasks[0], options));
     for task in &tasks {
         refusals.extend(task::kind(task)?);
@@ -62,15 +61,20 @@ fn look(root: Pid, options: &Options, readers: &Loading) -> Result<Prepared> {
     let inside = Pids::of(root, live.iter().chain(&zombies).map(names))?;
     let pids: Vec<Pid> = live.iter().map(|task| task.pid).collect();
     let zombies: Vec<Pid> = zombies.iter().map(|task| task.pid).collect();
-    let mut refusals = sharing(&pids)?;
+    let ids = Ids::new()?;
+    let mut refusals = sharing(&pids, &ids)?;
     refusals.extend(mnt::check(&pids, &inside, options)?);
-    let (refused, unsaved) = files::check(&pids, &zombies, &inside, options)?;
+    let (refused, unsaved, around) = files::check(&pids, &zombies, &inside, options)?;
     refusals.extend(refused);
+    let known = Known {
+        ids,
+        pids: inside,
+        users,
+        around,
+    };
     let with = (readers.readers(), options);
-    let mut prepared = Prepared::new(root, &pids, inside, with, &mut refusals)?;
+    let prepared = Prepared::new(root, &pids, known, with, &mut refusals)?;
     none(refusals)?;
-    prepared.networks = Networks::of(&pids)?;
-    prepared.users = users;
     warn(root, &live, &prepared.users, options);
     files::warn(&unsaved);
     Ok(prepared)
@@ -119,32 +123,27 @@ fn refuse(pid: Pid, what: &str, reason: &str, remedy: &str) -> Refusal {
     }
 }
 
-/// Whether the tree holds the dumper: it is the root, or one of its ancestors
-/// is.
-fn ourselves(root: Pid) -> Result<Option<Refusal>> {
-    let mut next = Some(own_pid());
-    while let Some(pid) = next {
-        if pid == root {
-            return Ok(Some(refuse(
-                root,
-                "the dumper itself or one of its ancestors",
-                "a process cannot stop the tree that it is a part of and go on",
-                "start the dump from outside of the tree, for example with setsid(1) from another \
-                 session",
-            )));
-        }
-        next = proc::Status::of_task(pid)?.ppid;
-    }
-    Ok(None)
+/// Whether the tree holds the dumper: it is the root, or a descendant of it.
+fn ourselves(root: Pid, tasks: &[Seen]) -> Option<Refusal> {
+    let is_there = tasks.iter().any(|task| task.pid == own_pid());
+    is_there.then(|| {
+        refuse(
+            root,
+            "the dumper itself or one of its ancestors",
+            "a process cannot stop the tree that it is a part of and go on",
+            "start the dump from outside of the tree, for example with setsid(1) from another \
+             session",
+        )
+    })
 }
 
 /// Tasks that share what a restore cannot make shared. A child of vfork(2) does
-/// until it runs a program of its own, which is soon.
-fn sharing(tasks: &[Pid]) -> Result<Vec<Refusal>> {
+/// until it runs a program of its own, which is soon. `ids` has our own objects in it.
+fn sharing(tasks: &[Pid], ids: &Ids) -> Result<Vec<Refusal>> {
     const LONGEST: Duration = Duration::from_secs(1);
     let started = Instant::now();
     loop {
-        let found = sharing_now(tasks)?;
+        let found = sharing_now(tasks, ids.clone())?;
         if found.is_empty() || started.elapsed() > LONGEST {
             return Ok(found);
         }
@@ -152,8 +151,7 @@ fn sharing(tasks: &[Pid]) -> Result<Vec<Refusal>> {
     }
 }
 
-fn sharing_now(tasks: &[Pid]) -> Result<Vec<Refusal>> {
-    let mut ids = Ids::new()?;
+fn sharing_now(tasks: &[Pid], mut ids: Ids) -> Result<Vec<Refusal>> {
     let mut refusals = Vec::new();
     for &pid in tasks {
         match ids.of(pid, None) {

@@ -143,7 +143,8 @@ fn run_here<S: ImageSink>(
     let options = &choices::lock_of_own_network(options, network);
     let run_id = inventory::run_id();
     let mut prepared = preflight::check(root, options, &readers)?;
-    prepared.networks.check(&Networks::default(), options)?;
+    let networks = prepared.around.networks.clone();
+    networks.check(&Networks::default(), options)?;
     let set = ImageSet::new(sink(&mut prepared)?);
     if options.cpu_info {
         set.one(Image::Cpuinfo, &cpu_info()?)?;
@@ -172,7 +173,6 @@ fn run_here<S: ImageSink>(
     let stages = Stages::new(hooks, network);
     // The tasks of a group that is frozen already could not be looked at: they do not come to rest.
     let looked_at = options.freeze_cgroup.is_none();
-    let networks = prepared.networks.clone();
     let memory = Memory::new(prepared, &pages);
     // Who is told something may keep us waiting.
     let _silence = Silence::of_thread().keep();
@@ -199,6 +199,9 @@ fn run_here<S: ImageSink>(
         };
         let (tree, lost) = end.collected(standing, collected.unread.take())?;
         collected.figures.unread_terminals = lost;
+        copier.write()?;
+        set.flush()?;
+        copier.written()?;
         Ok::<_, Error>((end, time, tree, collected, copier.finish()))
     });
     let (end, freezing, tree, collected, trackers) = still?;
@@ -212,7 +215,7 @@ fn run_here<S: ImageSink>(
         ..
     } = collected;
     let inventory = inventory::inventory(options, &own_ids, own_cgroups, &run_id, have_uprobes);
-    pages.finish()?;
+    drop(pages);
     let sink = set.finish(&inventory)?;
     links.keep();
     let frozen = end.images_complete(tree, inventory.dump_criu_run_id())?;
@@ -264,5 +267,7 @@ fn images<'s, S: ImageSink>(
 /// How many threads copy pages: they are bound by memory, not by processors.
 fn workers() -> usize {
     const MOST: usize = 4;
-    std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST))
+    // Without a look into the files of control groups.
+    let processors = rustix::thread::sched_getaffinity(None);
+    processors.map_or(1, |set| (set.count() as usize).min(MOST))
 }

@@ -128,17 +128,24 @@ impl<'p, 's, S: ImageSink> Memory<'p, 's, S> {
     }
 }
 
-/// What is told: at first, and then of each task, in this order.
+/// What is asked for.
+enum Order {
+    Copy(Asked),
+    Write,
+}
+
+/// What is told: at first, then of each task, in this order, and at last.
 #[derive(Debug)]
 enum Told {
     Runs,
     MayEnter,
     Copied(Copied),
+    Written,
 }
 
 /// A thread that copies memory in the order in which it is asked for; it ends when this is dropped.
 pub struct Copier<'scope> {
-    asked: Sender<Asked>,
+    orders: Sender<Order>,
     told: Receiver<Result<Told>>,
     thread: ScopedJoinHandle<'scope, Trackers>,
 }
@@ -152,23 +159,27 @@ impl<'scope> Copier<'scope> {
         scope: &'scope Scope<'scope, '_>,
         mut memory: Memory<'p, 's, S>,
     ) -> Self {
-        let (asked, tasks) = channel();
+        let (orders, given) = channel();
         let (sender, told) = channel();
         let silence = Silence::of_thread();
         let thread = scope.spawn(move || {
             let _keeping = silence.keep();
             let _ = sender.send(Ok(Told::Runs));
-            for task in tasks {
-                let copied = memory.task(task, &|| drop(sender.send(Ok(Told::MayEnter))));
+            for order in given {
+                let may_enter = || drop(sender.send(Ok(Told::MayEnter)));
+                let done = match order {
+                    Order::Copy(task) => memory.task(task, &may_enter).map(Told::Copied),
+                    Order::Write => memory.pages.write_held().map(|()| Told::Written),
+                };
                 // Nobody waits for the others after a failure.
-                if sender.send(copied.map(Told::Copied)).is_err() {
+                if sender.send(done).is_err() {
                     break;
                 }
             }
             memory.prepared.trackers
         });
         Self {
-            asked,
+            orders,
             told,
             thread,
         }
@@ -192,7 +203,11 @@ impl<'scope> Copier<'scope> {
     ///
     /// [`Error::Cancelled`] where the thread has ended with a panic.
     pub fn copy(&self, task: Asked) -> Result<()> {
-        self.asked.send(task).map_err(|_| Error::Cancelled)
+        self.order(Order::Copy(task))
+    }
+
+    fn order(&self, order: Order) -> Result<()> {
+        self.orders.send(order).map_err(|_| Error::Cancelled)
     }
 
     /// Waits until the next task may be entered: what that changes in it is not copied any more.
@@ -220,6 +235,27 @@ impl<'scope> Copier<'scope> {
         }
     }
 
+    /// Has the thread write the pages that are held, of tasks that were all waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`] where the thread has ended with a panic.
+    pub fn write(&self) -> Result<()> {
+        self.order(Order::Write)
+    }
+
+    /// Waits until it has.
+    ///
+    /// # Errors
+    ///
+    /// Why they could not be written.
+    pub fn written(&self) -> Result<()> {
+        match self.next()? {
+            Told::Written => Ok(()),
+            _ => unreachable!("all tasks were waited for"),
+        }
+    }
+
     fn next(&self) -> Result<Told> {
         let started = Instant::now();
         while started.elapsed() < SPIN {
@@ -234,7 +270,7 @@ impl<'scope> Copier<'scope> {
     /// Ends the thread; gives what tracked the tasks' writes. To end that takes as long as a scan,
     /// and is better done when the tree runs again.
     pub fn finish(self) -> Trackers {
-        drop(self.asked);
+        drop(self.orders);
         let trackers = self.thread.join();
         trackers.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }

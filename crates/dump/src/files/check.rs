@@ -5,7 +5,7 @@ use commensal_seized::unsaid;
 use commensal_sys::pidfd::PidFd;
 use commensal_sys::{Errno, Pid};
 
-use super::{FilesDump, Images, OpenFile, Pass, Unsaved, own_pid, table};
+use super::{Around, FilesDump, Images, OpenFile, Pass, Unsaved, own_pid, table};
 use crate::pidns::Pids;
 use crate::userns::Users;
 use crate::{Error, Options, Refusal, Result};
@@ -16,7 +16,8 @@ use crate::{Error, Options, Refusal, Result};
 ///
 /// A task that ends and a descriptor that is closed meanwhile have nothing to refuse. A table is
 /// not read in one moment, so that of a pair that was just made one end may be missing: what is
-/// refused is looked at twice. Nothing is warned of: the dump does that, but for what is given here.
+/// refused is looked at twice. Nothing is warned of: the dump does that, but for what is given here. What is
+/// around the descriptors is given, too.
 ///
 /// # Errors
 ///
@@ -26,12 +27,11 @@ pub fn check(
     zombies: &[Pid],
     pids: &Pids,
     options: &Options,
-) -> Result<(Vec<Refusal>, Unsaved)> {
+) -> Result<(Vec<Refusal>, Unsaved, Around)> {
     let look = || unsaid(|| look(live, zombies, pids, options));
-    let (refusals, unsaved) = look()?;
-    match refusals.is_empty() {
-        true => Ok((refusals, unsaved)),
-        false => look(),
+    match look()? {
+        (refusals, ..) if !refusals.is_empty() => look(),
+        looked => Ok(looked),
     }
 }
 
@@ -40,11 +40,12 @@ fn look(
     zombies: &[Pid],
     pids: &Pids,
     options: &Options,
-) -> Result<(Vec<Refusal>, Unsaved)> {
+) -> Result<(Vec<Refusal>, Unsaved, Around)> {
     let set = ImageSet::new(Nowhere);
     let tasks = [live, zombies].concat();
     let root = tasks.first().copied().unwrap_or_else(own_pid);
-    let of = (live, pids.clone());
+    let around = Around::of(live, pids, options)?;
+    let of = (around.clone(), pids.clone());
     let mut dump = FilesDump::for_pass(Images::of(&set), of, options, Pass::Check)?;
     dump.begin(tasks, pids.clone(), Users::of(root)?);
     let mut refusals = Vec::new();
@@ -56,7 +57,7 @@ fn look(
     }
     let unsaved = std::mem::take(&mut dump.unsaved);
     collect(dump.finish(), &mut refusals)?;
-    Ok((refusals, unsaved))
+    Ok((refusals, unsaved, around))
 }
 
 fn check_task(pid: Pid, dump: &mut FilesDump<'_>, refusals: &mut Vec<Refusal>) -> Result<()> {

@@ -138,7 +138,7 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
     }
 
     /// Makes room for so many bytes of the pages image of each pagemap: for the smallest in memory, to be
-    /// written by [`PageWriter::finish`], and for the others in their files.
+    /// written by [`PageWriter::write_held`], and for the others in their files.
     ///
     /// # Errors
     ///
@@ -168,7 +168,7 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
     /// # Errors
     ///
     /// [`crate::Error::Image`] where it cannot be written.
-    pub fn finish(self) -> Result<()> {
+    pub fn write_held(&self) -> Result<()> {
         self.held.write()
     }
 

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use commensal_dump::files::{FilesDump, Finished, Images, Table, check};
+use commensal_dump::files::{Around, FilesDump, Finished, Images, Table, check};
 use commensal_dump::{Error, Options, Refusal};
 use commensal_images::messages::{FdinfoEntry, FileEntry};
 use commensal_images::{Existing, Image, ImageSet, ImagesDir, SavedImages};
@@ -113,7 +113,8 @@ pub fn dump_and_then(
         commensal_dump::pidns::Pids::OURS,
         commensal_dump::userns::Users::OURS,
     );
-    let mut files = FilesDump::new(Images::of(&set), (&pids, ids.clone()), options)?;
+    let around = Around::of(&pids, &ids, options)?;
+    let mut files = FilesDump::new(Images::of(&set), (around, ids.clone()), options)?;
     files.begin(pids.clone(), ids, users);
     for (n, pid) in pids.iter().enumerate() {
         let task = PidFd::open(*pid).unwrap();
