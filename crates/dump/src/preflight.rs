@@ -72,7 +72,7 @@ fn look(root: Pid, options: &Options, readers: &Loading) -> Result<Prepared> {
         users,
         around,
     };
-    let with = (readers.readers(), options);
+    let with = (readers, options);
     let prepared = Prepared::new(root, &pids, known, with, &mut refusals)?;
     none(refusals)?;
     warn(root, &live, &prepared.users, options);

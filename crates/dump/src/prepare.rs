@@ -11,7 +11,7 @@ use crate::cgroup::Cgroups;
 use crate::files::Around;
 use crate::mm::{Allow, MappedFileCache, Mappings, PageWriter, Tracker};
 use crate::pidns::Pids;
-use crate::records::{Readers, Records};
+use crate::records::{Loading, Records};
 use crate::rounds::Rounds;
 use crate::tree::ids::Ids;
 use crate::tree::namespaces::has_own;
@@ -69,7 +69,7 @@ impl Prepared {
         root: Pid,
         tasks: &[Pid],
         known: Known,
-        (readers, options): (Option<&Readers>, &Options),
+        (readers, options): (&Loading, &Options),
         refusals: &mut Vec<Refusal>,
     ) -> Result<Self> {
         let Known {
@@ -95,7 +95,7 @@ impl Prepared {
             pids,
             users,
             around,
-            records: Records::of(tasks, readers),
+            records: Records::of(tasks, readers.readers()),
             changes: HashMap::new(),
         };
         for &pid in tasks {

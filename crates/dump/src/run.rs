@@ -159,10 +159,9 @@ fn run_here<S: ImageSink>(
         .cancel(options.cancel.clone())
         .progress(&copied)
         .server(server.as_ref());
-    let of_all = (
-        std::mem::take(&mut prepared.records),
-        prepared.cgroups.take(),
-    );
+    let records = std::mem::take(&mut prepared.records);
+    let records = records.with_files(prepared.mappings.keys(), readers.files());
+    let of_all = (records, prepared.cgroups.take());
     let (collector, room) = beside(
         || Collector::prepare(root, &set, &prepared, of_all, &pages, options),
         || prepared.reserve(&pages),

@@ -58,8 +58,9 @@ static KNOWN: Mutex<Option<HashMap<Vec<u8>, Offsets>>> = Mutex::new(None);
 /// No mapping's text is searched further than this, in bytes.
 const SEARCH_LIMIT: u64 = 64 << 20;
 
-/// Bytes that are read at a time: a C library has both pieces near its beginning.
-const PIECE: usize = 128 << 10;
+/// Bytes that are read at a time: a C library has both pieces in its first part, and small buffers are
+/// there already.
+const PIECE: usize = 32 << 10;
 
 impl Gadgets {
     /// Looks for both in the target's executable mappings.
