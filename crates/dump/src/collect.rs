@@ -28,7 +28,7 @@ use crate::task::xsave::Layout;
 use crate::task::{leader, security};
 use crate::tree::ids::Ids;
 use crate::tree::image::Node;
-use crate::tree::namespaces::tree_id;
+use crate::tree::namespaces::{IdsOfTree, tree_id};
 use crate::tree::{Body, Frozen, Member};
 use crate::userns::{self, Users};
 use crate::{Error, Options, Result, Summary};
@@ -91,7 +91,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         let around = match &options.pre_copy {
             None => prepared.around.clone(),
             // That took its time.
-            Some(_) => Around::of(&running, pids, options)?,
+            Some(_) => Around::of(&running, (pids, &IdsOfTree::of(root)?), options)?,
         };
         let mut files = FilesDump::new(Images::of(set), (around, pids.clone()), options)?;
         let mut mapped_files = KnownFiles::new();

@@ -14,7 +14,7 @@ use crate::pidns::Pids;
 use crate::records::{Loading, Records};
 use crate::rounds::Rounds;
 use crate::tree::ids::Ids;
-use crate::tree::namespaces::has_own;
+use crate::tree::namespaces::IdsOfTree;
 use crate::userns::Users;
 use crate::{Error, Options, Refusal, Result};
 
@@ -50,6 +50,8 @@ pub struct Prepared {
 pub struct Known {
     /// With our own objects in it.
     pub ids: Ids,
+    /// The ids of its namespaces.
+    pub namespaces: IdsOfTree,
     /// What the tree calls its tasks.
     pub pids: Pids,
     /// What it calls users and groups.
@@ -74,6 +76,7 @@ impl Prepared {
     ) -> Result<Self> {
         let Known {
             ids,
+            namespaces,
             pids,
             users,
             around,
@@ -83,7 +86,7 @@ impl Prepared {
             allow: Allow {
                 protection_keys: options.accept_loss,
                 uprobes: options.allow_uprobes,
-                system_v: has_own(root, "ipc")?,
+                system_v: namespaces.has_own("ipc"),
             },
             files: MappedFileCache::default(),
             mappings: HashMap::new(),

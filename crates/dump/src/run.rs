@@ -45,7 +45,9 @@ pub fn dump(root: Pid, options: &Options, hooks: &dyn Hooks) -> Result<Summary> 
         Ok(dir)
     };
     let (mut summary, dir) = run(root, sink, options, hooks)?;
-    share(&options.images_dir);
+    if summary.own_users {
+        share(&options.images_dir);
+    }
     auto_dedup(options);
     summary.bytes_written += size_of_images(&options.images_dir);
     summary.total = started.elapsed();
@@ -142,7 +144,7 @@ fn run_here<S: ImageSink>(
 ) -> Result<(Summary, S)> {
     let options = &choices::lock_of_own_network(options, network);
     let run_id = inventory::run_id();
-    let mut prepared = preflight::check(root, options, &readers)?;
+    let (mut prepared, warnings) = preflight::check(root, options, &readers)?;
     let networks = prepared.around.networks.clone();
     networks.check(&Networks::default(), options)?;
     let set = ImageSet::new(sink(&mut prepared)?);
@@ -162,23 +164,25 @@ fn run_here<S: ImageSink>(
     let records = std::mem::take(&mut prepared.records);
     let records = records.with_files(prepared.mappings.keys(), readers.files());
     let of_all = (records, prepared.cgroups.take());
-    let (collector, room) = beside(
-        || Collector::prepare(root, &set, &prepared, of_all, &pages, options),
-        || prepared.reserve(&pages),
-    );
-    let collector = collector?;
+    let look_closer = || {
+        warnings.say(&prepared.users, options);
+        let collector = Collector::prepare(root, &set, &prepared, of_all, &pages, options)?;
+        // The tasks of a group that is frozen already could not be looked at: they do not come to rest.
+        let looked_at = options.freeze_cgroup.is_none();
+        let candidates = tree::candidates(collector.tasks().filter(|_| looked_at))?;
+        Ok::<_, Error>((collector, candidates))
+    };
+    let (looked, room) = beside(look_closer, || prepared.reserve(&pages));
+    let (collector, candidates) = looked?;
     progress.expect(room?);
     options.cancel.check()?;
     let stages = Stages::new(hooks, network);
-    // The tasks of a group that is frozen already could not be looked at: they do not come to rest.
-    let looked_at = options.freeze_cgroup.is_none();
     let memory = Memory::new(prepared, &pages);
     // Who is told something may keep us waiting.
     let _silence = Silence::of_thread().keep();
     let _punctual = Punctual::start();
     let still = thread::scope(|scope| {
         let copier = Copier::start(scope, memory);
-        let candidates = tree::candidates(collector.tasks().filter(|_| looked_at))?;
         copier.runs()?;
         let freezing = Instant::now();
         let mut frozen = tree::freeze(root, candidates, collector.records(), options)?;

@@ -8,6 +8,7 @@ use super::{MemoryDevices, own_pid};
 use crate::mnt::Namespaces;
 use crate::net::namespace::Networks;
 use crate::pidns::Pids;
+use crate::tree::namespaces::IdsOfTree;
 use crate::{Error, Options, Place, Result};
 
 /// What is read once of a tree that runs. Of namespaces of its own it is read again when the tree stands
@@ -23,12 +24,13 @@ pub struct Around {
 }
 
 impl Around {
-    /// Of a tree of these `live` tasks, the root first, which it calls as `pids` has it.
+    /// Of a tree of these `live` tasks, the root first, which it calls as `pids` has it, and whose namespaces
+    /// have these `ids`.
     ///
     /// # Errors
     ///
     /// When /proc cannot be read.
-    pub fn of(live: &[Pid], pids: &Pids, options: &Options) -> Result<Self> {
+    pub fn of(live: &[Pid], (pids, ids): (&Pids, &IdsOfTree), options: &Options) -> Result<Self> {
         let root = live.first().copied().unwrap_or_else(own_pid);
         let memory_devices = MemoryDevices::find().map_err(|errno| Error::Call {
             call: "memfd_create",
@@ -36,8 +38,8 @@ impl Around {
             errno,
         })?;
         Ok(Self {
-            namespaces: Arc::new(Namespaces::of(live, pids, &options.mounts)?),
-            networks: Networks::of(live)?,
+            namespaces: Arc::new(Namespaces::of(live, (pids, ids), &options.mounts)?),
+            networks: Networks::of(live, ids)?,
             memory_devices,
         })
     }

@@ -5,13 +5,15 @@ use commensal_seized::unsaid;
 use commensal_sys::pidfd::PidFd;
 use commensal_sys::{Errno, Pid};
 
-use super::{Around, FilesDump, Images, OpenFile, Pass, Unsaved, own_pid, table};
+use super::{Around, FilesDump, Images, OpenFile, Pass, Unsaved, table};
 use crate::pidns::Pids;
+use crate::tree::namespaces::IdsOfTree;
 use crate::userns::Users;
 use crate::{Error, Options, Refusal, Result};
 
 /// Every descriptor of a tree that a dump would refuse now: of its live tasks, the root first; its
-/// zombies have none, but others may refer to them. The same code that dumps is asked; it reads
+/// zombies have none, but others may refer to them. What it calls its tasks and users and which ids its
+/// namespaces have is `known`. The same code that dumps is asked; it reads
 /// nothing that reading changes, and writes nothing.
 ///
 /// A task that ends and a descriptor that is closed meanwhile have nothing to refuse. A table is
@@ -25,10 +27,10 @@ use crate::{Error, Options, Refusal, Result};
 pub fn check(
     live: &[Pid],
     zombies: &[Pid],
-    pids: &Pids,
+    known: (&Pids, &Users, &IdsOfTree),
     options: &Options,
 ) -> Result<(Vec<Refusal>, Unsaved, Around)> {
-    let look = || unsaid(|| look(live, zombies, pids, options));
+    let look = || unsaid(|| look(live, zombies, known, options));
     match look()? {
         (refusals, ..) if !refusals.is_empty() => look(),
         looked => Ok(looked),
@@ -38,16 +40,15 @@ pub fn check(
 fn look(
     live: &[Pid],
     zombies: &[Pid],
-    pids: &Pids,
+    (pids, users, ids): (&Pids, &Users, &IdsOfTree),
     options: &Options,
 ) -> Result<(Vec<Refusal>, Unsaved, Around)> {
     let set = ImageSet::new(Nowhere);
     let tasks = [live, zombies].concat();
-    let root = tasks.first().copied().unwrap_or_else(own_pid);
-    let around = Around::of(live, pids, options)?;
+    let around = Around::of(live, (pids, ids), options)?;
     let of = (around.clone(), pids.clone());
     let mut dump = FilesDump::for_pass(Images::of(&set), of, options, Pass::Check)?;
-    dump.begin(tasks, pids.clone(), Users::of(root)?);
+    dump.begin(tasks, pids.clone(), users.clone());
     let mut refusals = Vec::new();
     for pid in live {
         match check_task(*pid, &mut dump, &mut refusals) {

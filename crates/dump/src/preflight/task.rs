@@ -10,7 +10,7 @@ use crate::proc::Status;
 use crate::task::sched;
 use crate::tree::Seen;
 use crate::tree::ids;
-use crate::tree::namespaces::{Namespaces, has_time_for_children};
+use crate::tree::namespaces::Namespaces;
 use crate::{Error, Options, Refusal, Result, pidns, proc, userns};
 
 /// `PF_KTHREAD` (include/linux/sched.h), in `/proc/PID/stat`.
@@ -118,7 +118,7 @@ pub(super) fn inspect(
     if namespaces.differences(own).contains(&"pid") {
         refusals.extend(pidns::check(pid, &task.status, root_status));
     }
-    if pidns::has_another_for_children(pid)? {
+    if namespaces.have_pids_for_children(pid)? {
         refusals.push(refuse(
             pid,
             "about to have children in a pid namespace of their own",
@@ -127,7 +127,7 @@ pub(super) fn inspect(
         ));
     }
     refusals.extend(task.threads.iter().filter_map(|tid| sched::check(*tid)));
-    if has_time_for_children(pid)? {
+    if namespaces.have_time_for_children(pid)? {
         refusals.push(refuse(
             pid,
             "about to have children in a time namespace of their own",

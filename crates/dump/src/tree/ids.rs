@@ -29,12 +29,12 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// Ids with only our own task in them.
+    /// Ids with only our own task in them, which lives in these `namespaces`.
     ///
     /// # Errors
     ///
     /// Where the kernel has no kcmp(2).
-    pub fn new() -> Result<Self> {
+    pub fn new(namespaces: Namespaces) -> Result<Self> {
         let kinds = [
             Resource::Vm,
             Resource::Files,
@@ -44,7 +44,7 @@ impl Ids {
         let mut ids = Self {
             registers: kinds.map(Register::new),
             own: TaskKobjIdsEntry::default(),
-            namespaces: Namespaces::own()?,
+            namespaces,
             of_tree: None,
             lived_in: Vec::new(),
             told: HashMap::new(),
@@ -237,7 +237,7 @@ os.wait(); os.wait()";
         tasks: &[Pid],
         told: Option<&(Objects, HashMap<Pid, Objects>)>,
     ) -> Vec<TaskKobjIdsEntry> {
-        let mut ids = Ids::new().unwrap();
+        let mut ids = Ids::new(Namespaces::own().unwrap()).unwrap();
         if let Some((own, _)) = told {
             ids.are_told(own);
         }
@@ -252,7 +252,7 @@ os.wait(); os.wait()";
             .spawn()
             .unwrap();
         let pid = Pid::new(child.id() as i32).unwrap();
-        let mut ids = Ids::new().unwrap();
+        let mut ids = Ids::new(Namespaces::own().unwrap()).unwrap();
         let first = ids.of(pid, None);
         let again = ids.of(pid, None);
         drop(child.stdin.take());

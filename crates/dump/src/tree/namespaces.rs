@@ -57,6 +57,30 @@ impl Namespaces {
         Self::of(own_pid())
     }
 
+    /// Whether the children of this task would be born into another time namespace than its own
+    /// (time_namespaces(7)).
+    ///
+    /// # Errors
+    ///
+    /// As [`Namespaces::of`].
+    pub fn have_time_for_children(&self, pid: Pid) -> Result<bool> {
+        self.have_another_for_children(pid, "time")
+    }
+
+    /// The same of pid namespaces (pid_namespaces(7)): of one that has no task yet, there is no link.
+    ///
+    /// # Errors
+    ///
+    /// As [`Namespaces::of`].
+    pub fn have_pids_for_children(&self, pid: Pid) -> Result<bool> {
+        self.have_another_for_children(pid, "pid")
+    }
+
+    fn have_another_for_children(&self, pid: Pid, kind: &str) -> Result<bool> {
+        let own = place_of(kind).and_then(|place| self.0[place]);
+        Ok(inode_of(pid, &format!("{kind}_for_children"))? != own)
+    }
+
     /// The kinds in which two tasks differ.
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
         let pairs = self.0.iter().zip(&other.0).zip(KINDS);
@@ -148,6 +172,16 @@ impl IdsOfTree {
         })
     }
 
+    /// Ours.
+    pub const fn own(&self) -> Namespaces {
+        self.own
+    }
+
+    /// Whether the root of the tree lives in another namespace of a kind than we do.
+    pub fn has_own(&self, kind: &str) -> bool {
+        place_of(kind).is_some_and(|place| self.root.0[place] != self.own.0[place])
+    }
+
     /// That of a task's namespace of a kind; `None` where the kernel has no such kind.
     ///
     /// # Errors
@@ -194,16 +228,6 @@ pub fn inside<T: Send>(pid: Pid, kind: &str, work: impl FnOnce() -> Result<T> + 
         thread.join()
     });
     result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
-/// Whether a task's children would be born into another time namespace than
-/// its own (time_namespaces(7)).
-///
-/// # Errors
-///
-/// As [`Namespaces::of`].
-pub fn has_time_for_children(pid: Pid) -> Result<bool> {
-    Ok(inode_of(pid, "time")? != inode_of(pid, "time_for_children")?)
 }
 
 /// The inode of a task's namespace, `None` where the kernel has no such kind.
