@@ -29,7 +29,8 @@ pub struct Records {
     tasks: HashMap<Pid, task_iter::Records<TaskRecord>>,
     /// Of tasks that stand still, as they were read then.
     read: HashMap<Pid, TaskRecord>,
-    own: Option<TaskRecord>,
+    /// Not in place: it has some kilobytes, which whatever has this would have on the stack, too.
+    own: Option<Box<TaskRecord>>,
 }
 
 impl Records {
@@ -44,7 +45,7 @@ impl Records {
             files: HashMap::new(),
             tasks: tasks.iter().filter_map(task).collect(),
             read: HashMap::new(),
-            own: readers.own,
+            own: readers.own.clone(),
         }
     }
 

@@ -20,7 +20,7 @@ pub struct Readers {
     types: KernelTypes,
     pub(super) tasks: Reader<TaskRecord>,
     /// Our own record, to tell what flags mean.
-    pub(super) own: Option<TaskRecord>,
+    pub(super) own: Option<Box<TaskRecord>>,
 }
 
 impl Readers {
@@ -33,7 +33,7 @@ impl Readers {
             tracing::debug!(%error, "what was found in the kernel's types is not kept in {KEPT}");
         }
         let readers = Self {
-            own: task::own(&tasks),
+            own: task::own(&tasks).map(Box::new),
             tasks,
             types,
         };
