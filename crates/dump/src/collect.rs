@@ -35,7 +35,7 @@ use crate::{Error, Options, Result, Summary};
 
 pub use finish::Collected;
 use memory::Asked;
-pub use memory::{Copier, Memory, beside};
+pub use memory::{Copier, Memory};
 
 /// Collects one task after the other, and what they share.
 pub struct Collector<'s, 'p, S> {

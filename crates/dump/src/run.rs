@@ -1,6 +1,7 @@
 //! The dump, in order.
 
 use std::io::Write;
+use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use commensal_seized::Silence;
 use commensal_sys::Pid;
 
 use crate::choices;
-use crate::collect::{Collected, Collector, Copier, Memory, beside};
+use crate::collect::{Collected, Collector, Copier, Memory};
 use crate::cpu_info::cpu_info;
 use crate::end::End;
 use crate::let_go::Standing;
@@ -164,7 +165,9 @@ fn run_here<S: ImageSink>(
     let records = std::mem::take(&mut prepared.records);
     let records = records.with_files(prepared.mappings.keys(), readers.files());
     let of_all = (records, prepared.cgroups.take());
+    let prepared = RwLock::new(prepared);
     let look_closer = || {
+        let prepared = prepared.read().unwrap_or_else(PoisonError::into_inner);
         warnings.say(&prepared.users, options);
         let collector = Collector::prepare(root, &set, &prepared, of_all, &pages, options)?;
         // The tasks of a group that is frozen already could not be looked at: they do not come to rest.
@@ -172,18 +175,16 @@ fn run_here<S: ImageSink>(
         let candidates = tree::candidates(collector.tasks().filter(|_| looked_at))?;
         Ok::<_, Error>((collector, candidates))
     };
-    let (looked, room) = beside(look_closer, || prepared.reserve(&pages));
-    let (collector, candidates) = looked?;
-    progress.expect(room?);
-    options.cancel.check()?;
     let stages = Stages::new(hooks, network);
-    let memory = Memory::new(prepared, &pages);
-    // Who is told something may keep us waiting.
-    let _silence = Silence::of_thread().keep();
+    let silence = Silence::of_thread();
     let _punctual = Punctual::start();
     let still = thread::scope(|scope| {
-        let copier = Copier::start(scope, memory);
-        copier.runs()?;
+        let copier = Copier::start(scope, Memory::new(&prepared, &pages), silence.clone())?;
+        let (collector, candidates) = look_closer()?;
+        progress.expect(copier.reserved()?);
+        options.cancel.check()?;
+        // Who is told something may keep us waiting.
+        let silence = silence.keep();
         let freezing = Instant::now();
         let mut frozen = tree::freeze(root, candidates, collector.records(), options)?;
         if options.then == Then::Kill {
@@ -205,9 +206,10 @@ fn run_here<S: ImageSink>(
         copier.write()?;
         set.flush()?;
         copier.written()?;
-        Ok::<_, Error>((end, time, tree, collected, copier.finish()))
+        copier.finish();
+        Ok::<_, Error>((end, time, tree, collected, silence))
     });
-    let (end, freezing, tree, collected, trackers) = still?;
+    let (end, freezing, tree, collected, _silence) = still?;
     server.as_ref().map_or(Ok(()), PageServer::close)?;
     let Collected {
         own_ids,
@@ -222,7 +224,8 @@ fn run_here<S: ImageSink>(
     let sink = set.finish(&inventory)?;
     links.keep();
     let frozen = end.images_complete(tree, inventory.dump_criu_run_id())?;
-    drop(trackers);
+    // What tracks the writes of tasks takes as long to end as a scan: better when the tree runs again.
+    drop(prepared);
     let summary = Summary {
         freezing,
         frozen,
