@@ -174,7 +174,7 @@ fn sharing(tasks: &[Pid], ids: &Ids) -> Result<Vec<Refusal>> {
 fn sharing_now(tasks: &[Pid], mut ids: Ids) -> Result<Vec<Refusal>> {
     let mut refusals = Vec::new();
     for &pid in tasks {
-        match ids.of(pid, None) {
+        match ids.objects(pid, None) {
             Err(Error::Refused(found)) => refusals.extend(found),
             Err(Error::Sys(error)) if error.is_gone() => {}
             Ok(_) | Err(Error::Gone { .. }) => {}

@@ -81,7 +81,9 @@ impl Prepared {
             users,
             around,
         } = known;
-        let cgroups = options.cgroups.then(|| Cgroups::new(root, options));
+        let cgroups = options
+            .cgroups
+            .then(|| Cgroups::new(root, &namespaces, options));
         let mut prepared = Self {
             allow: Allow {
                 protection_keys: options.accept_loss,

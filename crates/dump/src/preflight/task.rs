@@ -27,7 +27,8 @@ pub(super) fn root(root: &Seen, options: &Options) -> Option<Refusal> {
             "dump its parent, which has not waited for it yet",
         ));
     }
-    if root.status.sid != pid.get() && !root.status.kernel_thread && !options.shell_job {
+    let kernel_thread = root.status.kernel_thread == Some(true);
+    if root.status.sid != pid.get() && !kernel_thread && !options.shell_job {
         return Some(refuse(
             pid,
             "not the leader of its session",
@@ -80,8 +81,8 @@ pub(super) fn kind(task: &Seen) -> Result<Vec<Refusal>> {
 
 /// Kernels before 6.8 tell it by a flag in `stat` only.
 fn is_kernel_thread(task: &Seen) -> Result<bool> {
-    if task.status.kernel_thread {
-        return Ok(true);
+    if let Some(told) = task.status.kernel_thread {
+        return Ok(told);
     }
     match proc::Stat::read(task.pid) {
         Ok(stat) => Ok(stat.flags & PF_KTHREAD != 0),
