@@ -48,9 +48,24 @@ fn end_as(dumped: Result<(), Error>) -> Result<(), Error> {
     }
 }
 
-/// Build the program; where it is then.
+/// Build the program; where it is then. It is linked statically where the C library can be: to load
+/// shared ones takes as long as a tenth of the dump of a small task.
 pub fn build() -> Result<PathBuf, Error> {
-    let package = ["--package", "commensal-cli"];
-    run::run(cargo().args(["build", "--release"]).args(package))?;
+    let program = ["--package", "commensal-cli", "--bin", "commensal"];
+    let mut build = cargo();
+    build.args(["rustc", "--release"]).args(program);
+    if ["libc.a", "libgcc_eh.a"].into_iter().all(is_installed) {
+        build.args(["--", "-C", "target-feature=+crt-static"]);
+    }
+    run::run(&mut build)?;
     Ok(target().join("release/commensal"))
+}
+
+/// Whether the linker finds a library.
+fn is_installed(library: &str) -> bool {
+    let asked = Command::new("cc")
+        .arg(format!("-print-file-name={library}"))
+        .output();
+    // Of what it does not find it says the name alone.
+    asked.is_ok_and(|said| said.status.success() && said.stdout.starts_with(b"/"))
 }

@@ -1,7 +1,7 @@
 //! Ctrl-C and its like give a dump up instead of ending the program in the middle of it.
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -41,7 +41,9 @@ impl Signals {
 
 /// The signals that we ignore, a bit each from SIGHUP's at 0 on.
 fn ignored() -> io::Result<u64> {
-    let status = fs::read_to_string("/proc/self/status")?;
+    // More than it has, and the size is not known: two calls instead of eight.
+    let mut status = String::with_capacity(16 << 10);
+    File::open("/proc/self/status")?.read_to_string(&mut status)?;
     let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok())
         .ok_or_else(|| io::Error::other("/proc/self/status has no SigIgn"))

@@ -14,7 +14,7 @@ use commensal_images::{ImageSet, ImageSink};
 use commensal_sys::Pid;
 
 use crate::cgroup::Cgroups;
-use crate::files::{FilesDump, Images};
+use crate::files::{Around, FilesDump, Images};
 use crate::ipc::Segments;
 use crate::links::{self, KnownFiles};
 use crate::mm::PageWriter;
@@ -28,14 +28,14 @@ use crate::task::xsave::Layout;
 use crate::task::{leader, security};
 use crate::tree::ids::Ids;
 use crate::tree::image::Node;
-use crate::tree::namespaces::tree_id;
+use crate::tree::namespaces::{IdsOfTree, tree_id};
 use crate::tree::{Body, Frozen, Member};
 use crate::userns::{self, Users};
 use crate::{Error, Options, Result, Summary};
 
 pub use finish::Collected;
 use memory::Asked;
-pub use memory::{Copier, Memory, beside};
+pub use memory::{Copier, Memory};
 
 /// Collects one task after the other, and what they share.
 pub struct Collector<'s, 'p, S> {
@@ -87,8 +87,13 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         options: &'s Options,
     ) -> Result<Self> {
         let running = tasks_of(root, prepared);
-        let of = (running.as_slice(), prepared.pids.clone());
-        let mut files = FilesDump::new(Images::of(set), of, options)?;
+        let pids = &prepared.pids;
+        let around = match &options.pre_copy {
+            None => prepared.around.clone(),
+            // That took its time.
+            Some(_) => Around::of(&running, (pids, &IdsOfTree::of(root)?), options)?,
+        };
+        let mut files = FilesDump::new(Images::of(set), (around, pids.clone()), options)?;
         let mut mapped_files = KnownFiles::new();
         for mappings in prepared.mappings.values() {
             links::foresee(&mut files, &mut mapped_files, mappings);

@@ -4,7 +4,7 @@ use commensal_images::messages::{InventoryEntry, PluginsEntry, TaskKobjIdsEntry}
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::task::security;
-use crate::{NetworkLock, Options};
+use crate::{NetworkLock, Options, proc};
 
 /// The version of the image format (CRIU's `CRTOOLS_IMAGES_V1_1`).
 const IMG_VERSION: u32 = 2;
@@ -60,6 +60,6 @@ pub fn of_round(own: &TaskKobjIdsEntry) -> InventoryEntry {
 /// A name for this dump that no other has: by it a restore finds what the dump
 /// left in the system.
 pub fn run_id() -> String {
-    let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid");
-    uuid.unwrap_or_default().trim().to_owned()
+    let uuid = proc::whole("/proc/sys/kernel/random/uuid").unwrap_or_default();
+    String::from_utf8_lossy(&uuid).trim().to_owned()
 }

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use commensal_images::Image;
 use commensal_sys::{Pid, Tid};
 
-use crate::proc::{self, Status};
-use crate::tree::namespaces::has_own;
+use crate::proc::Status;
+use crate::tree::namespaces::IdsOfTree;
 use crate::{Error, Place, Refusal, Result};
 
 /// The id of a task, thread, process group or session as the tree sees it; 0 for none.
@@ -63,13 +63,14 @@ impl Pids {
     /// Of a tree in our own pid namespace.
     pub const OURS: Self = Self(None);
 
-    /// Of these tasks, the root first, with their threads. A task that is gone is left out.
+    /// Of these tasks, the root first, with their threads, in the tree with these namespaces. A task that is
+    /// gone is left out.
     ///
     /// # Errors
     ///
     /// When /proc cannot be read.
-    pub fn of(root: Pid, tasks: impl Iterator<Item = (Pid, Vec<Tid>)>) -> Result<Self> {
-        let mut pids = match has_own(root, "pid")? {
+    pub fn of(tree: &IdsOfTree, tasks: impl Iterator<Item = (Pid, Vec<Tid>)>) -> Result<Self> {
+        let mut pids = match tree.has_own("pid") {
             true => Self(Some(HashMap::new())),
             false => return Ok(Self::OURS),
         };
@@ -204,26 +205,6 @@ fn outside_session(pid: Pid) -> Refusal {
         reason: "the session has no id inside, so the restore could not make it".into(),
         remedy: "let the first task of the namespace call setsid(2), or start it with setsid(1)"
             .into(),
-    }
-}
-
-/// Whether a task's children would be born into another pid namespace than its own
-/// (pid_namespaces(7)).
-///
-/// # Errors
-///
-/// As [`has_own`].
-pub fn has_another_for_children(pid: Pid) -> Result<bool> {
-    let inode = |name: &str| {
-        let path = proc::path(pid, name);
-        std::fs::read_link(&path).map_err(|source| proc::error(pid, path, source))
-    };
-    match inode("ns/pid_for_children") {
-        // There is none until the namespace has its first task.
-        Err(Error::Proc { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            Ok(true)
-        }
-        for_children => Ok(for_children? != inode("ns/pid")?),
     }
 }
 

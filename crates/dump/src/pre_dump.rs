@@ -35,7 +35,8 @@ pub fn pre_dump(root: Pid, options: &Options) -> Result<Summary> {
 
 /// The same, from a thread that is in the tree's network namespace.
 fn copy(root: Pid, options: &Options, server: Option<PageServer>) -> Result<(Summary, ImagesDir)> {
-    let mut prepared = preflight::check(root, options, &Loading::none())?;
+    let (mut prepared, warnings) = preflight::check(root, options, &Loading::none())?;
+    warnings.say(&prepared.users, options);
     let dir = images_dir(options)?;
     if let Some(target) = &options.prev_images {
         prepared.build_on(target, &dir)?;

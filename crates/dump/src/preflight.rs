@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 
 use commensal_sys::Pid;
 
-use crate::files;
-use crate::net::namespace::Networks;
+use crate::files::{self, Unsaved};
 use crate::pidns::Pids;
-use crate::prepare::Prepared;
+use crate::prepare::{Known, Prepared};
 use crate::records::Loading;
 use crate::task::unsaved;
 use crate::tree::ids::Ids;
-use crate::tree::namespaces::{Namespaces, own_pid};
+use crate::tree::namespaces::{IdsOfTree, Namespaces, own_pid};
 use crate::tree::{Seen, walk};
 use crate::userns::{self, Users};
 use crate::{Error, Options, Place, Refusal, Result, mnt, proc};
@@ -25,7 +24,7 @@ use crate::{Error, Options, Place, Refusal, Result, mnt, proc};
 ///
 /// [`Error::Refused`] with all refusals, [`Error::Gone`] when there is no such
 /// task.
-pub fn check(root: Pid, options: &Options, readers: &Loading) -> Result<Prepared> {
+pub fn check(root: Pid, options: &Options, readers: &Loading) -> Result<(Prepared, Warnings)> {
     for _ in 0..LOOKS {
         match look(root, options, readers) {
             // A child that came and went; the tree is another one now.
@@ -39,10 +38,10 @@ pub fn check(root: Pid, options: &Options, readers: &Loading) -> Result<Prepared
 /// How often a running tree whose tasks come and go is looked at anew.
 const LOOKS: usize = 8;
 
-fn look(root: Pid, options: &Options, readers: &Loading) -> Result<Prepared> {
+fn look(root: Pid, options: &Options, readers: &Loading) -> Result<(Prepared, Warnings)> {
     let tasks = walk(root)?;
     let mut refusals = Vec::new();
-    refusals.extend(ourselves(root)?);
+    refusals.extend(ourselves(root, &tasks));
     refusals.extend(task::root(&tasks[0], options));
     for task in &tasks {
         refusals.extend(task::kind(task)?);
@@ -52,39 +51,62 @@ fn look(root: Pid, options: &Options, readers: &Loading) -> Result<Prepared> {
     let (zombies, live): (Vec<_>, Vec<_>) = tasks
         .into_iter()
         .partition(|task| task.status.state == b'Z');
-    none(within_reach(&live, root)?)?;
-    let users = Users::of(root)?;
+    let namespaces = within_reach(&live, root)?;
+    let users = match namespaces.has_own("user") {
+        true => Users::of(root)?,
+        false => Users::OURS,
+    };
     let mut refusals = userns::check(root, &users)?;
     let ids = |task: &Seen| userns::check_task(task.pid, &task.status, &users, options);
     refusals.extend(live.iter().flat_map(ids));
     none(refusals)?;
     let names = |task: &Seen| (task.pid, task.threads.clone());
-    let inside = Pids::of(root, live.iter().chain(&zombies).map(names))?;
+    let inside = Pids::of(&namespaces, live.iter().chain(&zombies).map(names))?;
     let pids: Vec<Pid> = live.iter().map(|task| task.pid).collect();
     let zombies: Vec<Pid> = zombies.iter().map(|task| task.pid).collect();
-    let mut refusals = sharing(&pids)?;
-    refusals.extend(mnt::check(&pids, &inside, options)?);
-    let (refused, unsaved) = files::check(&pids, &zombies, &inside, options)?;
+    let ids = Ids::new(namespaces.own())?;
+    let mut refusals = sharing(&pids, &ids)?;
+    let known = (&inside, &users, &namespaces);
+    refusals.extend(mnt::check(&pids, known, options)?);
+    let (refused, unsaved, around) = files::check(&pids, &zombies, known, options)?;
     refusals.extend(refused);
-    let with = (readers.readers(), options);
-    let mut prepared = Prepared::new(root, &pids, inside, with, &mut refusals)?;
+    let known = Known {
+        ids,
+        namespaces,
+        pids: inside,
+        users,
+        around,
+    };
+    let with = (readers, options);
+    let prepared = Prepared::new(root, &pids, known, with, &mut refusals)?;
     none(refusals)?;
-    prepared.networks = Networks::of(&pids)?;
-    prepared.users = users;
-    warn(root, &live, &prepared.users, options);
-    files::warn(&unsaved);
-    Ok(prepared)
+    let warnings = Warnings {
+        root,
+        live,
+        unsaved,
+    };
+    Ok((prepared, warnings))
 }
 
-/// Warns of what else the images do not have, now that nothing is looked at again.
-fn warn(root: Pid, live: &[Seen], users: &Users, options: &Options) {
-    users.warn(root, options);
-    for task in live {
-        users.warn_of_groups(task.pid, &task.status);
-        for &tid in &task.threads {
-            // A thread that has ended meanwhile has nothing to lose.
-            let _ = unsaved::warn(task.pid, tid);
+/// What there is to warn of where nothing was refused.
+pub struct Warnings {
+    root: Pid,
+    live: Vec<Seen>,
+    unsaved: Unsaved,
+}
+
+impl Warnings {
+    /// Warns of what else the images do not have.
+    pub fn say(&self, users: &Users, options: &Options) {
+        users.warn(self.root, options);
+        for task in &self.live {
+            users.warn_of_groups(task.pid, &task.status);
+            for &tid in &task.threads {
+                // A thread that has ended meanwhile has nothing to lose.
+                let _ = unsaved::warn(task.pid, tid);
+            }
         }
+        files::warn(&self.unsaved);
     }
 }
 
@@ -95,8 +117,8 @@ fn none(refusals: Vec<Refusal>) -> Result<()> {
     }
 }
 
-/// What is refused of tasks of a known kind, by their program and namespaces.
-fn within_reach(live: &[Seen], root: Pid) -> Result<Vec<Refusal>> {
+/// Refuses tasks of a known kind by their program and namespaces; gives the ids of those.
+fn within_reach(live: &[Seen], root: Pid) -> Result<IdsOfTree> {
     let own = Namespaces::own()?;
     let mut of_root = None;
     let mut refusals = Vec::new();
@@ -107,7 +129,9 @@ fn within_reach(live: &[Seen], root: Pid) -> Result<Vec<Refusal>> {
             Err(error) => return Err(error),
         }
     }
-    Ok(refusals)
+    none(refusals)?;
+    let (_, of_root) = of_root.ok_or(Error::Gone { pid: root })?;
+    Ok(IdsOfTree::between(own, of_root))
 }
 
 fn refuse(pid: Pid, what: &str, reason: &str, remedy: &str) -> Refusal {
@@ -119,32 +143,27 @@ fn refuse(pid: Pid, what: &str, reason: &str, remedy: &str) -> Refusal {
     }
 }
 
-/// Whether the tree holds the dumper: it is the root, or one of its ancestors
-/// is.
-fn ourselves(root: Pid) -> Result<Option<Refusal>> {
-    let mut next = Some(own_pid());
-    while let Some(pid) = next {
-        if pid == root {
-            return Ok(Some(refuse(
-                root,
-                "the dumper itself or one of its ancestors",
-                "a process cannot stop the tree that it is a part of and go on",
-                "start the dump from outside of the tree, for example with setsid(1) from another \
-                 session",
-            )));
-        }
-        next = proc::Status::of_task(pid)?.ppid;
-    }
-    Ok(None)
+/// Whether the tree holds the dumper: it is the root, or a descendant of it.
+fn ourselves(root: Pid, tasks: &[Seen]) -> Option<Refusal> {
+    let is_there = tasks.iter().any(|task| task.pid == own_pid());
+    is_there.then(|| {
+        refuse(
+            root,
+            "the dumper itself or one of its ancestors",
+            "a process cannot stop the tree that it is a part of and go on",
+            "start the dump from outside of the tree, for example with setsid(1) from another \
+             session",
+        )
+    })
 }
 
 /// Tasks that share what a restore cannot make shared. A child of vfork(2) does
-/// until it runs a program of its own, which is soon.
-fn sharing(tasks: &[Pid]) -> Result<Vec<Refusal>> {
+/// until it runs a program of its own, which is soon. `ids` has our own objects in it.
+fn sharing(tasks: &[Pid], ids: &Ids) -> Result<Vec<Refusal>> {
     const LONGEST: Duration = Duration::from_secs(1);
     let started = Instant::now();
     loop {
-        let found = sharing_now(tasks)?;
+        let found = sharing_now(tasks, ids.clone())?;
         if found.is_empty() || started.elapsed() > LONGEST {
             return Ok(found);
         }
@@ -152,11 +171,10 @@ fn sharing(tasks: &[Pid]) -> Result<Vec<Refusal>> {
     }
 }
 
-fn sharing_now(tasks: &[Pid]) -> Result<Vec<Refusal>> {
-    let mut ids = Ids::new()?;
+fn sharing_now(tasks: &[Pid], mut ids: Ids) -> Result<Vec<Refusal>> {
     let mut refusals = Vec::new();
     for &pid in tasks {
-        match ids.of(pid, None) {
+        match ids.objects(pid, None) {
             Err(Error::Refused(found)) => refusals.extend(found),
             Err(Error::Sys(error)) if error.is_gone() => {}
             Ok(_) | Err(Error::Gone { .. }) => {}

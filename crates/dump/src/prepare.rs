@@ -8,13 +8,13 @@ use commensal_images::{ImageSink, ImagesDir, PageChain};
 use commensal_sys::Pid;
 
 use crate::cgroup::Cgroups;
+use crate::files::Around;
 use crate::mm::{Allow, MappedFileCache, Mappings, PageWriter, Tracker};
-use crate::net::namespace::Networks;
 use crate::pidns::Pids;
-use crate::records::{Readers, Records};
+use crate::records::{Loading, Records};
 use crate::rounds::Rounds;
 use crate::tree::ids::Ids;
-use crate::tree::namespaces::has_own;
+use crate::tree::namespaces::IdsOfTree;
 use crate::userns::Users;
 use crate::{Error, Options, Refusal, Result};
 
@@ -36,19 +36,33 @@ pub struct Prepared {
     pub rounds: Rounds,
     /// What the tree calls its tasks.
     pub pids: Pids,
-    /// Its network namespaces.
-    pub networks: Networks,
     /// What it calls users and groups.
     pub users: Users,
+    /// What is around its descriptors.
+    pub around: Around,
     /// What the kernel has written down of them.
     pub records: Records,
     /// How far the kernel's count of changes was when the mappings of each were read.
     changes: HashMap<Pid, u64>,
 }
 
+/// What is known of the tree before its memory is looked at, as [`Prepared`] has it.
+pub struct Known {
+    /// With our own objects in it.
+    pub ids: Ids,
+    /// The ids of its namespaces.
+    pub namespaces: IdsOfTree,
+    /// What the tree calls its tasks.
+    pub pids: Pids,
+    /// What it calls users and groups.
+    pub users: Users,
+    /// What is around its descriptors.
+    pub around: Around,
+}
+
 impl Prepared {
-    /// Reads the mappings of the running `tasks`, below `root`, and adds everything that
-    /// cannot be dumped to `refusals`.
+    /// Reads the mappings of the running `tasks`, below `root`, of which so much is `known`, and adds
+    /// everything that cannot be dumped to `refusals`.
     ///
     /// # Errors
     ///
@@ -56,28 +70,37 @@ impl Prepared {
     pub fn new(
         root: Pid,
         tasks: &[Pid],
-        pids: Pids,
-        (readers, options): (Option<&Readers>, &Options),
+        known: Known,
+        (readers, options): (&Loading, &Options),
         refusals: &mut Vec<Refusal>,
     ) -> Result<Self> {
-        let cgroups = options.cgroups.then(|| Cgroups::new(root, options));
+        let Known {
+            ids,
+            namespaces,
+            pids,
+            users,
+            around,
+        } = known;
+        let cgroups = options
+            .cgroups
+            .then(|| Cgroups::new(root, &namespaces, options));
         let mut prepared = Self {
             allow: Allow {
                 protection_keys: options.accept_loss,
                 uprobes: options.allow_uprobes,
-                system_v: has_own(root, "ipc")?,
+                system_v: namespaces.has_own("ipc"),
             },
             files: MappedFileCache::default(),
             mappings: HashMap::new(),
-            ids: Ids::new()?,
+            ids,
             cgroups: cgroups.transpose()?,
             trackers: HashMap::new(),
             parents: HashMap::new(),
             rounds: Rounds::default(),
             pids,
-            networks: Networks::default(),
-            users: Users::OURS,
-            records: Records::of(tasks, readers),
+            users,
+            around,
+            records: Records::of(tasks, readers.readers()),
             changes: HashMap::new(),
         };
         for &pid in tasks {

@@ -1,6 +1,7 @@
 //! The dump, in order.
 
 use std::io::Write;
+use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use commensal_seized::{Silence, caretaker};
 use commensal_sys::Pid;
 
 use crate::choices;
-use crate::collect::{Collected, Collector, Copier, Memory, beside};
+use crate::collect::{Collected, Collector, Copier, Memory};
 use crate::cpu_info::cpu_info;
 use crate::end::End;
 use crate::let_go::Standing;
@@ -45,7 +46,9 @@ pub fn dump(root: Pid, options: &Options, hooks: &dyn Hooks) -> Result<Summary> 
         Ok(dir)
     };
     let (mut summary, dir) = run(root, sink, options, hooks)?;
-    share(&options.images_dir);
+    if summary.own_users {
+        share(&options.images_dir);
+    }
     auto_dedup(options);
     summary.bytes_written += size_of_images(&options.images_dir);
     summary.total = started.elapsed();
@@ -144,8 +147,9 @@ fn run_here<S: ImageSink>(
     // It needs some time to begin, and is to be there for all stops.
     let _caretaker = caretaker()?;
     let run_id = inventory::run_id();
-    let mut prepared = preflight::check(root, options, &readers)?;
-    prepared.networks.check(&Networks::default(), options)?;
+    let (mut prepared, warnings) = preflight::check(root, options, &readers)?;
+    let networks = prepared.around.networks.clone();
+    networks.check(&Networks::default(), options)?;
     let set = ImageSet::new(sink(&mut prepared)?);
     if options.cpu_info {
         set.one(Image::Cpuinfo, &cpu_info()?)?;
@@ -160,29 +164,29 @@ fn run_here<S: ImageSink>(
         .cancel(options.cancel.clone())
         .progress(&copied)
         .server(server.as_ref());
-    let of_all = (
-        std::mem::take(&mut prepared.records),
-        prepared.cgroups.take(),
-    );
-    let (collector, room) = beside(
-        || Collector::prepare(root, &set, &prepared, of_all, &pages, options),
-        || prepared.reserve(&pages),
-    );
-    let collector = collector?;
-    progress.expect(room?);
-    options.cancel.check()?;
+    let records = std::mem::take(&mut prepared.records);
+    let records = records.with_files(prepared.mappings.keys(), readers.files());
+    let of_all = (records, prepared.cgroups.take());
+    let prepared = RwLock::new(prepared);
+    let look_closer = || {
+        let prepared = prepared.read().unwrap_or_else(PoisonError::into_inner);
+        warnings.say(&prepared.users, options);
+        let collector = Collector::prepare(root, &set, &prepared, of_all, &pages, options)?;
+        // The tasks of a group that is frozen already could not be looked at: they do not come to rest.
+        let looked_at = options.freeze_cgroup.is_none();
+        let candidates = tree::candidates(collector.tasks().filter(|_| looked_at))?;
+        Ok::<_, Error>((collector, candidates))
+    };
     let stages = Stages::new(hooks, network);
-    // The tasks of a group that is frozen already could not be looked at: they do not come to rest.
-    let looked_at = options.freeze_cgroup.is_none();
-    let networks = prepared.networks.clone();
-    let memory = Memory::new(prepared, &pages);
-    // Who is told something may keep us waiting.
-    let _silence = Silence::of_thread().keep();
+    let silence = Silence::of_thread();
     let _punctual = Punctual::start();
     let still = thread::scope(|scope| {
-        let copier = Copier::start(scope, memory);
-        let candidates = tree::candidates(collector.tasks().filter(|_| looked_at))?;
-        copier.runs()?;
+        let copier = Copier::start(scope, Memory::new(&prepared, &pages), silence.clone())?;
+        let (collector, candidates) = look_closer()?;
+        progress.expect(copier.reserved()?);
+        options.cancel.check()?;
+        // Who is told something may keep us waiting.
+        let silence = silence.keep();
         let freezing = Instant::now();
         let mut frozen = tree::freeze(root, candidates, collector.records(), options)?;
         if options.then == Then::Kill {
@@ -201,9 +205,13 @@ fn run_here<S: ImageSink>(
         };
         let (tree, lost) = end.collected(standing, collected.unread.take())?;
         collected.figures.unread_terminals = lost;
-        Ok::<_, Error>((end, time, tree, collected, copier.finish()))
+        copier.write()?;
+        set.flush()?;
+        copier.written()?;
+        copier.finish();
+        Ok::<_, Error>((end, time, tree, collected, silence))
     });
-    let (end, freezing, tree, collected, trackers) = still?;
+    let (end, freezing, tree, collected, _silence) = still?;
     server.as_ref().map_or(Ok(()), PageServer::close)?;
     let Collected {
         own_ids,
@@ -214,11 +222,12 @@ fn run_here<S: ImageSink>(
         ..
     } = collected;
     let inventory = inventory::inventory(options, &own_ids, own_cgroups, &run_id, have_uprobes);
-    pages.finish()?;
+    drop(pages);
     let sink = set.finish(&inventory)?;
     links.keep();
     let frozen = end.images_complete(tree, inventory.dump_criu_run_id())?;
-    drop(trackers);
+    // What tracks the writes of tasks takes as long to end as a scan: better when the tree runs again.
+    drop(prepared);
     let summary = Summary {
         freezing,
         frozen,
@@ -266,5 +275,7 @@ fn images<'s, S: ImageSink>(
 /// How many threads copy pages: they are bound by memory, not by processors.
 fn workers() -> usize {
     const MOST: usize = 4;
-    std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST))
+    // Without a look into the files of control groups.
+    let processors = rustix::thread::sched_getaffinity(None);
+    processors.map_or(1, |set| (set.count() as usize).min(MOST))
 }

@@ -30,6 +30,8 @@ pub struct Summary {
     /// Whether the tree has a mount namespace of its own, so that the restore must be given its
     /// root directory (`--root`).
     pub own_mounts: bool,
+    /// Whether the tree has a user namespace of its own, whose root may then read the images.
+    pub own_users: bool,
     /// Ptys with data that nobody has read and that is not in the images; a warning names each.
     pub unread_terminals: u64,
     /// Bytes of all image files.

@@ -58,6 +58,10 @@ static KNOWN: Mutex<Option<HashMap<Vec<u8>, Offsets>>> = Mutex::new(None);
 /// No mapping's text is searched further than this, in bytes.
 const SEARCH_LIMIT: u64 = 64 << 20;
 
+/// Bytes that are read at a time: a C library has both pieces in its first part, and small buffers are
+/// there already.
+const PIECE: usize = 32 << 10;
+
 impl Gadgets {
     /// Looks for both in the target's executable mappings.
     pub(crate) fn find(pid: Pid, maps: &Maps) -> Option<Self> {
@@ -123,21 +127,56 @@ fn offsets(pid: Pid, mapping: &Mapping) -> Offsets {
     found
 }
 
-/// `None` where the text cannot be read.
+/// `None` where the text cannot be read. No other way is looked for where there is a restorer.
 fn search(pid: Pid, mapping: &Mapping) -> Option<Offsets> {
-    let mut text = vec![0u8; mapping.range.len().min(SEARCH_LIMIT) as usize];
-    process_vm::read(pid, mapping.range.start(), &mut text).ok()?;
-    let find = |code: &[u8]| memmem::find(&text, code).map(|at| at as u64);
-    Some(Offsets {
-        syscall: find(SYSCALL_RET),
-        restorer: RESTORERS.iter().find_map(|code| find(code)),
-        pop: find(POP_RAX_RET),
-    })
+    // What begins in one piece and ends in the next is found in that.
+    const SHARED: usize = 16;
+    let len = mapping.range.len().min(SEARCH_LIMIT) as usize;
+    let mut text = vec![0u8; PIECE.min(len)];
+    let mut found = Offsets::default();
+    for start in (0..len).step_by(PIECE - SHARED) {
+        let piece = &mut text[..PIECE.min(len - start)];
+        let at = mapping.range.start().checked_add(start as u64)?;
+        process_vm::read(pid, at, piece).ok()?;
+        let find = |code: &[u8]| memmem::find(piece, code).map(|at| (start + at) as u64);
+        found.syscall = found.syscall.or_else(|| find(SYSCALL_RET));
+        let restorer = || RESTORERS.iter().find_map(|code| find(code));
+        found.restorer = found.restorer.or_else(restorer);
+        found.pop = found.pop.or_else(|| find(POP_RAX_RET));
+        if found.syscall.is_some() && found.restorer.is_some() {
+            break;
+        }
+    }
+    Some(found)
 }
 
 #[cfg(test)]
 mod tests {
+    use commensal_sys::RemoteRange;
+
     use super::*;
+
+    #[test]
+    fn code_on_the_edge_of_a_piece_is_found() {
+        let code = RESTORERS[0];
+        for at in [PIECE - 20, PIECE - 10, PIECE - 1, PIECE, 2 * PIECE - 25] {
+            let mut text = vec![0u8; 2 * PIECE];
+            text[at..at + code.len()].copy_from_slice(code);
+            let start = text.as_ptr() as u64;
+            let mapping = Mapping {
+                range: RemoteRange::new(start, start + text.len() as u64).unwrap(),
+                readable: true,
+                writable: false,
+                executable: true,
+                file: Vec::new(),
+                anonymous: true,
+                is_stack: false,
+            };
+            let pid = Pid::new(std::process::id() as i32).unwrap();
+            let found = search(pid, &mapping).unwrap();
+            assert_eq!((found.restorer, found.syscall), (Some(at as u64), None));
+        }
+    }
 
     #[test]
     fn this_process_has_both() {

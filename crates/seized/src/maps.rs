@@ -80,7 +80,7 @@ impl Maps {
 }
 
 /// A text of /proc, whose size nobody knows beforehand: in pieces as large as the kernel gives.
-fn text(path: &str) -> std::io::Result<Vec<u8>> {
+pub(crate) fn text(path: &str) -> std::io::Result<Vec<u8>> {
     const ROOM: usize = 16 << 10;
     let mut text = Vec::with_capacity(ROOM);
     let mut file = std::fs::File::open(path)?;

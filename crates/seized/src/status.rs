@@ -3,12 +3,12 @@
 //! Own code, not the procfs crate: it needs a few of some sixty fields, once
 //! for every thread.
 
-use std::fs;
 use std::io::ErrorKind;
 
 use commensal_sys::{Errno, Pid, Tid};
 
 use crate::Error;
+use crate::maps::text;
 
 /// What a thread's seccomp mode is (seccomp(2)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Status {
     /// Reads them; `None` where there is no such thread any more.
     pub(crate) fn read(pid: Pid, tid: Tid) -> Result<Option<Self>, Error> {
         let path = format!("/proc/{pid}/task/{tid}/status");
-        match fs::read(&path) {
+        match text(&path) {
             Ok(text) => Ok(Some(Self::parse(&text))),
             Err(source) if source.kind() == ErrorKind::NotFound => Ok(None),
             Err(source) if source.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(None),

@@ -92,25 +92,56 @@ fn missing() -> Error {
     Error::new("search in BTF", 0, Errno::NOENT)
 }
 
-impl<R: Record> Reader<R> {
-    /// Loads the program.
+/// A program that is still to be loaded into the kernel, which takes up to a millisecond.
+pub struct Unloaded<R> {
+    program: Program,
+    /// The BTF id of the kernel's function that it takes part in.
+    function: u32,
+    of: PhantomData<R>,
+}
+
+impl<R: Record> Unloaded<R> {
+    /// Makes the program.
     ///
     /// # Errors
     ///
-    /// EPERM without CAP_BPF and CAP_PERFMON; ENOENT where the kernel's structures are others; EINVAL
-    /// where it is older than Linux 6.1.
-    pub fn load(types: &KernelTypes) -> Result<Self> {
+    /// ENOENT where the kernel's structures are others.
+    pub fn new(types: &KernelTypes) -> Result<Self> {
         let found = R::program(types).zip(types.function(R::ITERATION));
         let (program, function) = found.ok_or_else(missing)?;
-        let failed = |call| move |errno| Error::new(call, 0, errno);
-        let room = call::room(program.record_len()).map_err(failed("BPF_MAP_CREATE"))?;
-        let instructions = program.instructions(room.as_fd());
-        let program = call::load(&instructions, program::LICENSE, function);
         Ok(Self {
+            program,
+            function,
+            of: PhantomData,
+        })
+    }
+
+    /// Loads it.
+    ///
+    /// # Errors
+    ///
+    /// EPERM without CAP_BPF and CAP_PERFMON; EINVAL where the kernel is older than Linux 6.1.
+    pub fn load(self) -> Result<Reader<R>> {
+        let failed = |call| move |errno| Error::new(call, 0, errno);
+        let room = call::room(self.program.record_len()).map_err(failed("BPF_MAP_CREATE"))?;
+        let instructions = self.program.instructions(room.as_fd());
+        let program = call::load(&instructions, program::LICENSE, self.function);
+        Ok(Reader {
             program: program.map_err(failed("BPF_PROG_LOAD"))?,
             running: Arc::default(),
             of: PhantomData,
         })
+    }
+}
+
+impl<R: Record> Reader<R> {
+    /// Makes the program, and loads it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Unloaded::new`] and [`Unloaded::load`].
+    pub fn load(types: &KernelTypes) -> Result<Self> {
+        Unloaded::new(types)?.load()
     }
 
     /// Directs the program at one task.

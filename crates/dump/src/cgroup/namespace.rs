@@ -14,13 +14,13 @@ use crate::{Result, proc};
 pub struct Prefixes(HashMap<Vec<u8>, u32>);
 
 impl Prefixes {
-    /// The prefixes of a task's namespace.
+    /// The prefixes of a task's namespace, which is another than ours if `is_own`.
     ///
     /// # Errors
     ///
     /// When the task is gone, or we may not enter its namespace.
-    pub fn of(pid: Pid) -> Result<Self> {
-        if !namespaces::has_own(pid, "cgroup")? {
+    pub fn of(pid: Pid, is_own: bool) -> Result<Self> {
+        if !is_own {
             return Ok(Self::default());
         }
         let outside = memberships(pid, pid.leader())?;

@@ -12,7 +12,7 @@ use super::hierarchy::{self, Groups, Source};
 use super::namespace::Prefixes;
 use super::{CgroupSelection, Freezer};
 use crate::proc::cgroups::{Membership, memberships};
-use crate::tree::namespaces::own_pid;
+use crate::tree::namespaces::{IdsOfTree, own_pid};
 use crate::{CgroupRoot, Options, Result};
 
 /// The sets of groups that the threads of a tree are in. The first is that of
@@ -32,18 +32,18 @@ pub struct Cgroups {
 const OWN: u32 = 1;
 
 impl Cgroups {
-    /// Begins with the dumping task and the root of the tree.
+    /// Begins with the dumping task and the root of the tree, which has these `namespaces`.
     ///
     /// # Errors
     ///
     /// When the root is gone, or its cgroup namespace cannot be looked into.
-    pub fn new(root: Pid, options: &Options) -> Result<Self> {
+    pub fn new(root: Pid, namespaces: &IdsOfTree, options: &Options) -> Result<Self> {
         let own = own_pid();
         let freezer = options.freeze_cgroup.as_deref().map(Freezer::open);
         let selection = options.cgroup_selection.clone();
         Ok(Self {
             sets: vec![selected(&selection, own, own.leader())?],
-            prefixes: Prefixes::of(root)?,
+            prefixes: Prefixes::of(root, namespaces.has_own("cgroup"))?,
             yard: options.cgroup_yard.clone(),
             selection,
             freezer: freezer.transpose()?.map(|freezer| freezer.former_state()),

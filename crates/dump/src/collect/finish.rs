@@ -61,6 +61,7 @@ impl<'s, S: ImageSink> Collector<'s, '_, S> {
             uts::write(self.set, root)?;
         }
         self.users.write(self.set)?;
+        self.figures.own_users = self.users.are_own();
         let shared = self.pages.shared(&files.memory_files)?;
         self.figures.shared_pages_scanned = shared.scanned;
         self.figures.shared_pages_written = shared.written;

@@ -1,8 +1,9 @@
 //! The memory of the tasks, copied by a thread of its own while the one that traces them asks
-//! them: a task is entered as soon as that leaves its copy as it was ([`StackCopy`]).
+//! them: a task is entered as soon as that leaves its copy as it was ([`StackCopy`]). The same thread makes
+//! the room for it, before the tree is stopped.
 
-use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{PoisonError, RwLock};
 use std::thread::{Scope, ScopedJoinHandle, scope, yield_now};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use commensal_images::ImageSink;
 use commensal_seized::Silence;
 use commensal_sys::{Pid, RemoteRange};
 
-use crate::mm::{Mappings, PageStats, PageWriter, StackCopy, TaskPages, Tracker};
+use crate::mm::{Mappings, PageStats, PageWriter, StackCopy, TaskPages};
 use crate::pidns::VirtualId;
 use crate::prepare::Prepared;
 use crate::proc::smaps;
@@ -26,7 +27,7 @@ const SPIN: Duration = Duration::from_micros(500);
 
 /// What copies the memory of one task after the other.
 pub struct Memory<'p, 's, S> {
-    prepared: Prepared,
+    prepared: &'p RwLock<Prepared>,
     pages: &'p PageWriter<'s, S>,
 }
 
@@ -59,17 +60,26 @@ pub struct Copied {
 }
 
 impl<'p, 's, S: ImageSink> Memory<'p, 's, S> {
-    /// Copies with `pages` what was `prepared`.
-    pub fn new(prepared: Prepared, pages: &'p PageWriter<'s, S>) -> Self {
+    /// Copies with `pages` what was `prepared`, which others may read until it is asked for.
+    pub fn new(prepared: &'p RwLock<Prepared>, pages: &'p PageWriter<'s, S>) -> Self {
         Self { prepared, pages }
+    }
+
+    /// Makes room for it; gives its bytes.
+    fn reserve(&self) -> Result<u64> {
+        let prepared = self.prepared.read();
+        let prepared = prepared.unwrap_or_else(PoisonError::into_inner);
+        prepared.reserve(self.pages)
     }
 
     /// The private pages of a task that stands still, and its mappings. With pre-copy the flags
     /// are as they were just before the tree was stopped, unless a mapping changed since.
     /// `may_enter` is called once the task may be entered: when its stack was read ahead, or all is
     /// read.
-    fn task(&mut self, asked: Asked, may_enter: &dyn Fn()) -> Result<Copied> {
+    fn task(&self, asked: Asked, may_enter: &dyn Fn()) -> Result<Copied> {
         let started = Instant::now();
+        let prepared = self.prepared.write();
+        let mut prepared = prepared.unwrap_or_else(PoisonError::into_inner);
         let Asked {
             pid,
             id,
@@ -77,20 +87,20 @@ impl<'p, 's, S: ImageSink> Memory<'p, 's, S> {
             entered,
             mapping_changes,
         } = asked;
-        let same = self.prepared.mappings_hold(pid, mapping_changes);
-        let mut mappings = self.prepared.mappings(pid, same)?;
+        let same = prepared.mappings_hold(pid, mapping_changes);
+        let mut mappings = prepared.mappings(pid, same)?;
         if forked {
             mappings.may_have_forked();
         }
-        let stack = match self.prepared.parent(pid) {
-            None if entered => StackCopy::take(&mappings, self.prepared.tracker(pid))?,
+        let stack = match prepared.parent(pid) {
+            None if entered => StackCopy::take(&mappings, prepared.tracker(pid))?,
             _ => None,
         };
         if stack.is_some() {
             may_enter();
         }
-        let copy = || self.copy(id, &mappings, stack.as_ref());
-        let known = same || self.prepared.tracker(pid).is_some();
+        let copy = || self.copy(&prepared, id, &mappings, stack.as_ref());
+        let known = same || prepared.tracker(pid).is_some();
         let flags = || (!known).then(|| smaps::smaps(pid));
         let (pages, flags) = match known || mappings.private_bytes() < SMALL {
             true => (copy(), flags()),
@@ -113,76 +123,87 @@ impl<'p, 's, S: ImageSink> Memory<'p, 's, S> {
 
     fn copy(
         &self,
+        prepared: &Prepared,
         id: VirtualId,
         mappings: &Mappings,
         stack: Option<&StackCopy>,
     ) -> Result<TaskPages> {
         let pid = mappings.pid();
-        match self.prepared.parent(pid) {
+        match prepared.parent(pid) {
             Some(parent) => self.pages.task_against(id, mappings, parent),
             None => {
-                let tracker = self.prepared.tracker(pid);
+                let tracker = prepared.tracker(pid);
                 self.pages.task_beside(id, mappings, tracker, stack)
             }
         }
     }
 }
 
-/// What is told: at first, and then of each task, in this order.
+/// What is asked for.
+enum Order {
+    Reserve,
+    Copy(Asked),
+    Write,
+}
+
+/// What is told: at first, then of each task, in this order, and at last.
 #[derive(Debug)]
 enum Told {
-    Runs,
+    Reserved(u64),
     MayEnter,
     Copied(Copied),
+    Written,
 }
 
 /// A thread that copies memory in the order in which it is asked for; it ends when this is dropped.
 pub struct Copier<'scope> {
-    asked: Sender<Asked>,
+    orders: Sender<Order>,
     told: Receiver<Result<Told>>,
-    thread: ScopedJoinHandle<'scope, Trackers>,
+    thread: ScopedJoinHandle<'scope, ()>,
 }
 
-/// What tracks the tasks' writes, with pre-copy.
-pub type Trackers = HashMap<Pid, Tracker>;
-
 impl<'scope> Copier<'scope> {
-    /// Starts the thread.
+    /// Starts the thread, which keeps this silence, and has it make room for all that it may be asked for.
     pub fn start<'p: 'scope, 's: 'scope, S: ImageSink + 'scope>(
         scope: &'scope Scope<'scope, '_>,
-        mut memory: Memory<'p, 's, S>,
-    ) -> Self {
-        let (asked, tasks) = channel();
+        memory: Memory<'p, 's, S>,
+        silence: Silence,
+    ) -> Result<Self> {
+        let (orders, given) = channel();
         let (sender, told) = channel();
-        let silence = Silence::of_thread();
         let thread = scope.spawn(move || {
             let _keeping = silence.keep();
-            let _ = sender.send(Ok(Told::Runs));
-            for task in tasks {
-                let copied = memory.task(task, &|| drop(sender.send(Ok(Told::MayEnter))));
+            for order in given {
+                let may_enter = || drop(sender.send(Ok(Told::MayEnter)));
+                let done = match order {
+                    Order::Reserve => memory.reserve().map(Told::Reserved),
+                    Order::Copy(task) => memory.task(task, &may_enter).map(Told::Copied),
+                    Order::Write => memory.pages.write_held().map(|()| Told::Written),
+                };
                 // Nobody waits for the others after a failure.
-                if sender.send(copied.map(Told::Copied)).is_err() {
+                if sender.send(done).is_err() {
                     break;
                 }
             }
-            memory.prepared.trackers
         });
-        Self {
-            asked,
+        let copier = Self {
+            orders,
             told,
             thread,
-        }
+        };
+        copier.order(Order::Reserve)?;
+        Ok(copier)
     }
 
-    /// Waits until the thread runs, which has nothing to do yet. To be called before anything else.
+    /// Waits for the room, before anything else; gives its bytes.
     ///
     /// # Errors
     ///
-    /// [`Error::Cancelled`] where the thread has ended with a panic.
-    pub fn runs(&self) -> Result<()> {
+    /// Where there is no room.
+    pub fn reserved(&self) -> Result<u64> {
         match self.next()? {
-            Told::Runs => Ok(()),
-            _ => unreachable!("nothing was asked for"),
+            Told::Reserved(bytes) => Ok(bytes),
+            _ => unreachable!("nothing else was asked for"),
         }
     }
 
@@ -192,7 +213,11 @@ impl<'scope> Copier<'scope> {
     ///
     /// [`Error::Cancelled`] where the thread has ended with a panic.
     pub fn copy(&self, task: Asked) -> Result<()> {
-        self.asked.send(task).map_err(|_| Error::Cancelled)
+        self.order(Order::Copy(task))
+    }
+
+    fn order(&self, order: Order) -> Result<()> {
+        self.orders.send(order).map_err(|_| Error::Cancelled)
     }
 
     /// Waits until the next task may be entered: what that changes in it is not copied any more.
@@ -220,6 +245,27 @@ impl<'scope> Copier<'scope> {
         }
     }
 
+    /// Has the thread write the pages that are held, of tasks that were all waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`] where the thread has ended with a panic.
+    pub fn write(&self) -> Result<()> {
+        self.order(Order::Write)
+    }
+
+    /// Waits until it has.
+    ///
+    /// # Errors
+    ///
+    /// Why they could not be written.
+    pub fn written(&self) -> Result<()> {
+        match self.next()? {
+            Told::Written => Ok(()),
+            _ => unreachable!("all tasks were waited for"),
+        }
+    }
+
     fn next(&self) -> Result<Told> {
         let started = Instant::now();
         while started.elapsed() < SPIN {
@@ -231,17 +277,16 @@ impl<'scope> Copier<'scope> {
         self.told.recv().map_err(|_| Error::Cancelled)?
     }
 
-    /// Ends the thread; gives what tracked the tasks' writes. To end that takes as long as a scan,
-    /// and is better done when the tree runs again.
-    pub fn finish(self) -> Trackers {
-        drop(self.asked);
-        let trackers = self.thread.join();
-        trackers.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    /// Ends the thread.
+    pub fn finish(self) {
+        drop(self.orders);
+        let ended = self.thread.join();
+        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     }
 }
 
 /// Calls both, the second in a thread of its own.
-pub fn beside<A, B: Send>(here: impl FnOnce() -> A, there: impl FnOnce() -> B + Send) -> (A, B) {
+fn beside<A, B: Send>(here: impl FnOnce() -> A, there: impl FnOnce() -> B + Send) -> (A, B) {
     scope(|scope| {
         let there = scope.spawn(there);
         let here = here();

@@ -5,18 +5,21 @@ use commensal_seized::unsaid;
 use commensal_sys::pidfd::PidFd;
 use commensal_sys::{Errno, Pid};
 
-use super::{FilesDump, Images, OpenFile, Pass, Unsaved, own_pid, table};
+use super::{Around, FilesDump, Images, OpenFile, Pass, Unsaved, table};
 use crate::pidns::Pids;
+use crate::tree::namespaces::IdsOfTree;
 use crate::userns::Users;
 use crate::{Error, Options, Refusal, Result};
 
 /// Every descriptor of a tree that a dump would refuse now: of its live tasks, the root first; its
-/// zombies have none, but others may refer to them. The same code that dumps is asked; it reads
+/// zombies have none, but others may refer to them. What it calls its tasks and users and which ids its
+/// namespaces have is `known`. The same code that dumps is asked; it reads
 /// nothing that reading changes, and writes nothing.
 ///
 /// A task that ends and a descriptor that is closed meanwhile have nothing to refuse. A table is
 /// not read in one moment, so that of a pair that was just made one end may be missing: what is
-/// refused is looked at twice. Nothing is warned of: the dump does that, but for what is given here.
+/// refused is looked at twice. Nothing is warned of: the dump does that, but for what is given here. What is
+/// around the descriptors is given, too.
 ///
 /// # Errors
 ///
@@ -24,29 +27,28 @@ use crate::{Error, Options, Refusal, Result};
 pub fn check(
     live: &[Pid],
     zombies: &[Pid],
-    pids: &Pids,
+    known: (&Pids, &Users, &IdsOfTree),
     options: &Options,
-) -> Result<(Vec<Refusal>, Unsaved)> {
-    let look = || unsaid(|| look(live, zombies, pids, options));
-    let (refusals, unsaved) = look()?;
-    match refusals.is_empty() {
-        true => Ok((refusals, unsaved)),
-        false => look(),
+) -> Result<(Vec<Refusal>, Unsaved, Around)> {
+    let look = || unsaid(|| look(live, zombies, known, options));
+    match look()? {
+        (refusals, ..) if !refusals.is_empty() => look(),
+        looked => Ok(looked),
     }
 }
 
 fn look(
     live: &[Pid],
     zombies: &[Pid],
-    pids: &Pids,
+    (pids, users, ids): (&Pids, &Users, &IdsOfTree),
     options: &Options,
-) -> Result<(Vec<Refusal>, Unsaved)> {
+) -> Result<(Vec<Refusal>, Unsaved, Around)> {
     let set = ImageSet::new(Nowhere);
     let tasks = [live, zombies].concat();
-    let root = tasks.first().copied().unwrap_or_else(own_pid);
-    let of = (live, pids.clone());
+    let around = Around::of(live, (pids, ids), options)?;
+    let of = (around.clone(), pids.clone());
     let mut dump = FilesDump::for_pass(Images::of(&set), of, options, Pass::Check)?;
-    dump.begin(tasks, pids.clone(), Users::of(root)?);
+    dump.begin(tasks, pids.clone(), users.clone());
     let mut refusals = Vec::new();
     for pid in live {
         match check_task(*pid, &mut dump, &mut refusals) {
@@ -56,7 +58,7 @@ fn look(
     }
     let unsaved = std::mem::take(&mut dump.unsaved);
     collect(dump.finish(), &mut refusals)?;
-    Ok((refusals, unsaved))
+    Ok((refusals, unsaved, around))
 }
 
 fn check_task(pid: Pid, dump: &mut FilesDump<'_>, refusals: &mut Vec<Refusal>) -> Result<()> {

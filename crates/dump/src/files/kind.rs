@@ -94,7 +94,7 @@ fn character_device(file: &OpenFile, dump: &FilesDump<'_>) -> Result<&'static Ki
 }
 
 /// The devices of the kernel's own memory file systems, where memfd_create(2) makes its files.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct MemoryDevices {
     devices: Vec<MemoryDevice>,
 }

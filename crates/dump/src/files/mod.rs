@@ -12,6 +12,7 @@
 //!
 //! [`check()`] asks the same code what it would refuse, and writes nothing.
 
+mod around;
 mod bpf_map;
 mod build_id;
 mod check;
@@ -53,10 +54,12 @@ mod unsupported;
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use commensal_images::messages::{FdTypes, FileEntry};
 use commensal_sys::Pid;
 
+pub use around::Around;
 pub use check::check;
 pub use finish::Finished;
 pub use images::Images;
@@ -74,10 +77,9 @@ pub use unsaved::{Unsaved, warn};
 
 use crate::mnt::Namespaces;
 use crate::net::Sockets;
-use crate::net::namespace::Networks;
 use crate::pidns::Pids;
 use crate::userns::Users;
-use crate::{Error, Options, Place, Result};
+use crate::{Options, Place, Result};
 use identity::{Identities, Identity};
 
 /// Whether a pass over the descriptors writes them or only asks whether they can be written.
@@ -108,9 +110,9 @@ pub struct FilesDump<'s> {
     identities: Identities,
     /// The types of the descriptions that were written.
     types: HashMap<u32, FdTypes>,
-    memory_devices: kind::MemoryDevices,
+    memory_devices: MemoryDevices,
     /// Where its paths lead.
-    pub(crate) namespaces: Namespaces,
+    pub(crate) namespaces: Arc<Namespaces>,
     remaps: remap::Remaps<'s>,
     named: named::NamedFiles,
     /// The ids of files that stand for a path, by mount, device and inode.
@@ -135,18 +137,17 @@ pub struct FilesDump<'s> {
 }
 
 impl<'s> FilesDump<'s> {
-    /// What all tasks of a tree share, of which these are `live`, the root first; it may still run,
-    /// and calls them as `pids` has it.
+    /// What all tasks of a tree share; it may still run, and calls them as `pids` has it.
     ///
     /// # Errors
     ///
-    /// When /proc cannot be read.
+    /// When an image cannot be begun.
     pub fn new(
         images: Images<'s>,
-        (live, pids): (&[Pid], Pids),
+        (around, pids): (Around, Pids),
         options: &'s Options,
     ) -> Result<Self> {
-        Self::for_pass(images, (live, pids), options, Pass::Write)
+        Self::for_pass(images, (around, pids), options, Pass::Write)
     }
 
     /// The tree is of these tasks, the root first, zombies included; `pids` is what it calls them,
@@ -159,18 +160,15 @@ impl<'s> FilesDump<'s> {
 
     fn for_pass(
         images: Images<'s>,
-        (live, pids): (&[Pid], Pids),
+        (around, pids): (Around, Pids),
         options: &'s Options,
         pass: Pass,
     ) -> Result<Self> {
-        let root = live.first().copied().unwrap_or_else(own_pid);
-        let namespaces = Namespaces::of(live, &pids, &options.mounts)?;
-        let networks = Networks::of(live)?;
-        let memory_devices = kind::MemoryDevices::find().map_err(|errno| Error::Call {
-            call: "memfd_create",
-            place: Place::Task { pid: root },
-            errno,
-        })?;
+        let Around {
+            namespaces,
+            networks,
+            memory_devices,
+        } = around;
         Ok(Self {
             options,
             pass,

@@ -1,5 +1,7 @@
 //! What files and the namespaces of the tree's own ask of each other.
 
+use std::sync::Arc;
+
 use commensal_sys::Pid;
 
 use super::{FilesDump, OpenFile};
@@ -17,9 +19,11 @@ impl FilesDump<'_> {
     ///
     /// When /proc cannot be read.
     pub fn read_namespaces(&mut self, live: &[Pid], ids: &IdsOfTree) -> Result<()> {
-        self.sockets.begin(Networks::of_tree(live, ids)?);
+        self.sockets.begin(Networks::of(live, ids)?);
         if self.namespaces.are_own() {
-            self.namespaces = Namespaces::of(live, &self.pids, &self.options.mounts)?;
+            let known = (&self.pids, ids);
+            let namespaces = Namespaces::of(live, known, &self.options.mounts)?;
+            self.namespaces = Arc::new(namespaces);
         }
         Ok(())
     }

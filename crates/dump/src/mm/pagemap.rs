@@ -137,8 +137,8 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
         Self { written, ..self }
     }
 
-    /// Makes room for so many bytes of the pages image of each pagemap: for the smallest in memory, to be
-    /// written by [`PageWriter::finish`], and for the others in their files.
+    /// Makes room for so many bytes of the pages image of each pagemap, in their files; for the smallest in
+    /// memory, too, to be written by [`PageWriter::write_held`].
     ///
     /// # Errors
     ///
@@ -155,8 +155,7 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
         for (place, (id, bytes)) in sizes.into_iter().enumerate() {
             let reserved = match self.server {
                 Some(_) => continue,
-                None if place < held => Reserved::without_room(self.pages_image()?, true),
-                None => Reserved::new(self.pages_image()?, bytes)?,
+                None => Reserved::new(self.pages_image()?, place < held, bytes)?,
             };
             lock(&self.reserved).insert(id.pagemap(), reserved);
         }
@@ -168,7 +167,7 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
     /// # Errors
     ///
     /// [`crate::Error::Image`] where it cannot be written.
-    pub fn finish(self) -> Result<()> {
+    pub fn write_held(&self) -> Result<()> {
         self.held.write()
     }
 
@@ -214,7 +213,10 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
             },
         )?;
         let count = pagemap.finish()?;
-        pages.trim(count * PAGE_SIZE)?;
+        match pages.is_held {
+            true => self.held.keep(pages, count * PAGE_SIZE),
+            false => pages.trim(count * PAGE_SIZE)?,
+        }
         Ok((result, count))
     }
 

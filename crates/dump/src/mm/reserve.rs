@@ -20,8 +20,8 @@ pub(super) struct Reserved<'s> {
     pub is_held: bool,
     /// Bytes that there is room for in the file.
     bytes: u64,
-    /// Bytes that are needed.
-    used: u64,
+    /// Bytes that are needed; what there is more room for is given back when this is dropped.
+    pub used: u64,
 }
 
 impl<'s> Reserved<'s> {
@@ -36,9 +36,10 @@ impl<'s> Reserved<'s> {
         }
     }
 
-    /// Makes room in the image, where it is a file of a file system that can.
-    pub fn new(image: (u32, RawWriter<'s>), bytes: u64) -> Result<Self> {
-        let mut reserved = Self::without_room(image, false);
+    /// Makes room in the image, where it is a file of a file system that can; whether its pages are held or
+    /// written as they come.
+    pub fn new(image: (u32, RawWriter<'s>), is_held: bool, bytes: u64) -> Result<Self> {
+        let mut reserved = Self::without_room(image, is_held);
         let Some(file) = reserved.image.as_file().filter(|_| bytes > 0) else {
             return Ok(reserved);
         };

@@ -45,7 +45,7 @@ use rustix::fs::{major, minor};
 
 use crate::files::FilesDump;
 use crate::pidns::Pids;
-use crate::tree::namespaces::has_own;
+use crate::tree::namespaces::IdsOfTree;
 use crate::userns::Users;
 use crate::{Options, Refusal, Result};
 pub use choices::MountChoices;
@@ -57,20 +57,22 @@ pub use root::{Root, is_shut_in};
 use table::{Source, Table};
 
 /// What is refused of the mounts of a running tree: of its live `tasks`, the root first, which it
-/// calls as `pids` has it.
+/// calls as `pids` has it, its users as `users`; its namespaces have these `ids`.
 ///
 /// # Errors
 ///
 /// When /proc cannot be read.
-pub fn check(tasks: &[Pid], pids: &Pids, options: &Options) -> Result<Vec<Refusal>> {
-    let root = tasks[0];
-    if !has_own(root, "mnt")? {
+pub fn check(
+    tasks: &[Pid],
+    (pids, users, ids): (&Pids, &Users, &IdsOfTree),
+    options: &Options,
+) -> Result<Vec<Refusal>> {
+    if !ids.has_own("mnt") {
         return Ok(Vec::new());
     }
-    let users = Users::of(root)?;
-    let look = || Namespaces::of(tasks, pids, &options.mounts);
+    let look = || Namespaces::of(tasks, (pids, ids), &options.mounts);
     let mut namespaces = look()?;
-    let against = |namespaces: &Namespaces| against(namespaces, tasks, (pids, &users), options);
+    let against = |namespaces: &Namespaces| against(namespaces, tasks, (pids, users), options);
     for _ in 0..LOOKS {
         let refusals = against(&namespaces)?;
         // The namespaces are not read in one moment, so that a mount may be without its group.

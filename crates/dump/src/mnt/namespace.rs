@@ -6,7 +6,7 @@ use rustix::fs::{AtFlags, major, minor};
 use super::root::{self, Root, is_shut_in};
 use super::{Mount, MountChoices, Mounts};
 use crate::pidns::Pids;
-use crate::tree::namespaces::{IdsOfTree, has_own, own_pid, tree_id};
+use crate::tree::namespaces::{IdsOfTree, own_pid, tree_id};
 use crate::userns::{self, Users};
 use crate::{Error, Place, Refusal, Result};
 
@@ -40,18 +40,21 @@ impl Namespace {
 pub struct Namespaces(Vec<Namespace>);
 
 impl Namespaces {
-    /// Of these live tasks, the root first, which the tree calls as `pids` has it. A task that has
-    /// ended is left out.
+    /// Of these live tasks, the root first, which the tree calls as `pids` has it, and whose namespaces have
+    /// these `ids`. A task that has ended is left out.
     ///
     /// # Errors
     ///
     /// When /proc cannot be read.
-    pub fn of(tasks: &[Pid], pids: &Pids, choices: &MountChoices) -> Result<Self> {
-        let root = tasks.first().copied().unwrap_or_else(own_pid);
-        if !has_own(root, "mnt")? {
+    pub fn of(
+        tasks: &[Pid],
+        (pids, ids): (&Pids, &IdsOfTree),
+        choices: &MountChoices,
+    ) -> Result<Self> {
+        if !ids.has_own("mnt") {
             return Self::ours();
         }
-        let ids = IdsOfTree::of(root)?;
+        let root = tasks.first().copied().unwrap_or_else(own_pid);
         let first = tree_id("mnt");
         // A root of the tree that is shut in shows its namespace, so that this is refused.
         let shut_in = is_shut_in(root)?;

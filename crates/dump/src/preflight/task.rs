@@ -10,7 +10,7 @@ use crate::proc::Status;
 use crate::task::sched;
 use crate::tree::Seen;
 use crate::tree::ids;
-use crate::tree::namespaces::{Namespaces, has_time_for_children};
+use crate::tree::namespaces::Namespaces;
 use crate::{Error, Options, Refusal, Result, pidns, proc, userns};
 
 /// `PF_KTHREAD` (include/linux/sched.h), in `/proc/PID/stat`.
@@ -27,7 +27,8 @@ pub(super) fn root(root: &Seen, options: &Options) -> Option<Refusal> {
             "dump its parent, which has not waited for it yet",
         ));
     }
-    if root.status.sid != pid.get() && !root.status.kernel_thread && !options.shell_job {
+    let kernel_thread = root.status.kernel_thread == Some(true);
+    if root.status.sid != pid.get() && !kernel_thread && !options.shell_job {
         return Some(refuse(
             pid,
             "not the leader of its session",
@@ -80,8 +81,8 @@ pub(super) fn kind(task: &Seen) -> Result<Vec<Refusal>> {
 
 /// Kernels before 6.8 tell it by a flag in `stat` only.
 fn is_kernel_thread(task: &Seen) -> Result<bool> {
-    if task.status.kernel_thread {
-        return Ok(true);
+    if let Some(told) = task.status.kernel_thread {
+        return Ok(told);
     }
     match proc::Stat::read(task.pid) {
         Ok(stat) => Ok(stat.flags & PF_KTHREAD != 0),
@@ -118,7 +119,7 @@ pub(super) fn inspect(
     if namespaces.differences(own).contains(&"pid") {
         refusals.extend(pidns::check(pid, &task.status, root_status));
     }
-    if pidns::has_another_for_children(pid)? {
+    if namespaces.have_pids_for_children(pid)? {
         refusals.push(refuse(
             pid,
             "about to have children in a pid namespace of their own",
@@ -127,7 +128,7 @@ pub(super) fn inspect(
         ));
     }
     refusals.extend(task.threads.iter().filter_map(|tid| sched::check(*tid)));
-    if has_time_for_children(pid)? {
+    if namespaces.have_time_for_children(pid)? {
         refusals.push(refuse(
             pid,
             "about to have children in a time namespace of their own",

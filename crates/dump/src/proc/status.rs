@@ -33,8 +33,8 @@ pub struct Status {
     pub pgid: i32,
     /// The session, with the same meaning of 0.
     pub sid: i32,
-    /// Whether it is a kernel thread (since Linux 6.8; `false` before).
-    pub kernel_thread: bool,
+    /// Whether it is a kernel thread; `None` before Linux 6.8, which does not tell.
+    pub kernel_thread: Option<bool>,
     /// Whether it is writing a core file.
     pub core_dumping: bool,
     /// How many numbers its descriptor table has room for.
@@ -140,7 +140,7 @@ impl Status {
             }
             b"NSpgid" => (self.pgid, self.inside.pgid) = (outermost(value)?, innermost(value)?),
             b"NSsid" => (self.sid, self.inside.sid) = (outermost(value)?, innermost(value)?),
-            b"Kthread" => self.kernel_thread = value == "1",
+            b"Kthread" => self.kernel_thread = Some(value == "1"),
             b"CoreDumping" => self.core_dumping = value == "1",
             b"FDSize" => self.fd_size = value.parse().ok()?,
             b"Umask" => self.umask = u32::from_str_radix(value, 8).ok()?,
@@ -239,7 +239,8 @@ mod tests {
         assert_eq!((status.pending, status.shared_pending), (1, 1 << 18));
         assert_eq!(status.cap_inheritable, 1);
         assert_eq!(status.cap_bounding, (1 << 41) - 1);
-        assert!(status.no_new_privs && !status.kernel_thread);
+        assert!(status.no_new_privs);
+        assert_eq!(status.kernel_thread, Some(false));
         assert_eq!(status.seccomp, 2);
         assert!(status.huge_pages_are_disabled);
     }

@@ -12,7 +12,7 @@ mod threads;
 use std::collections::HashMap;
 
 use commensal_sys::Pid;
-use commensal_sys::task_iter::{self, FileRecord, Objects, TaskRecord, ThreadRecord};
+use commensal_sys::task_iter::{self, FileRecord, Objects, Reader, TaskRecord, ThreadRecord};
 
 use crate::proc;
 
@@ -29,23 +29,36 @@ pub struct Records {
     tasks: HashMap<Pid, task_iter::Records<TaskRecord>>,
     /// Of tasks that stand still, as they were read then.
     read: HashMap<Pid, TaskRecord>,
-    own: Option<TaskRecord>,
+    /// Not in place: it has some kilobytes, which whatever has this would have on the stack, too.
+    own: Option<Box<TaskRecord>>,
 }
 
 impl Records {
-    /// Gets ready to read of these `tasks`: none of it where there are no readers.
+    /// Gets ready to read of these `tasks` and their threads: none of it where there are no readers.
     pub fn of(tasks: &[Pid], readers: Option<&Readers>) -> Self {
         let Some(readers) = readers else {
             return Self::default();
         };
         let task = |pid: &Pid| Some((*pid, readers.tasks.of(*pid).ok()?));
-        let files = |pid: &Pid| Some((*pid, readers.files.of(*pid).ok()?));
         Self {
             threads: threads(tasks, readers),
-            files: tasks.iter().filter_map(files).collect(),
+            files: HashMap::new(),
             tasks: tasks.iter().filter_map(task).collect(),
             read: HashMap::new(),
-            own: readers.own,
+            own: readers.own.clone(),
+        }
+    }
+
+    /// Gets ready to read of the descriptors of these tasks, too: not where there is no reader.
+    pub fn with_files<'t>(
+        self,
+        tasks: impl Iterator<Item = &'t Pid>,
+        reader: Option<&Reader<FileRecord>>,
+    ) -> Self {
+        let files = |pid: &Pid| Some((*pid, reader?.of(*pid).ok()?));
+        Self {
+            files: tasks.filter_map(files).collect(),
+            ..self
         }
     }
 

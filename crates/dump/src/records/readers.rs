@@ -2,39 +2,42 @@
 
 use std::path::Path;
 use std::sync::LazyLock;
+use std::sync::mpsc::channel;
 use std::thread;
 
 use commensal_sys::Result;
-use commensal_sys::task_iter::{FileRecord, KernelTypes, Reader, TaskRecord, ThreadRecord};
+use commensal_sys::task_iter::{
+    FileRecord, KernelTypes, Reader, TaskRecord, ThreadRecord, Unloaded,
+};
 
 use super::task;
 
 /// Where it is kept, for the next dump, which fields of the kernel's structures are where.
 const KEPT: &str = "/run/commensal.types";
 
-/// What reads records of any task.
+/// What reads records of any task and of its threads.
 pub struct Readers {
     types: KernelTypes,
     pub(super) tasks: Reader<TaskRecord>,
-    pub(super) files: Reader<FileRecord>,
     /// Our own record, to tell what flags mean.
-    pub(super) own: Option<TaskRecord>,
+    pub(super) own: Option<Box<TaskRecord>>,
 }
 
 impl Readers {
-    fn load() -> Result<Self> {
+    /// Gives what is to read records of descriptors, too.
+    fn load() -> Result<(Self, Unloaded<FileRecord>)> {
         let types = KernelTypes::read(Some(Path::new(KEPT)))?;
         let tasks = Reader::load(&types)?;
-        let files = Reader::load(&types)?;
+        let files = Unloaded::new(&types)?;
         if let Err(error) = types.keep(Path::new(KEPT)) {
             tracing::debug!(%error, "what was found in the kernel's types is not kept in {KEPT}");
         }
-        Ok(Self {
-            files,
-            own: task::own(&tasks),
+        let readers = Self {
+            own: task::own(&tasks).map(Box::new),
             tasks,
             types,
-        })
+        };
+        Ok((readers, files))
     }
 
     /// What reads the records of threads, for a task that has more than one.
@@ -43,29 +46,50 @@ impl Readers {
     }
 }
 
-/// Readers that a thread of its own gets ready: that takes two milliseconds, as long as the look at a
-/// running task of which nothing is known, and twice as long for the first dump since the kernel was started.
-pub struct Loading(LazyLock<Option<Readers>, Box<dyn FnOnce() -> Option<Readers> + Send>>);
+/// Readers that a thread of its own gets ready: that takes two milliseconds, longer than the look at a
+/// running task of which nothing is known, and twice as long for the first dump since the kernel was
+/// started. Those of tasks, which are wanted first, come first.
+pub struct Loading {
+    readers: Awaited<Readers>,
+    files: Awaited<Reader<FileRecord>>,
+}
+
+type Awaited<T> = LazyLock<Option<T>, Box<dyn FnOnce() -> Option<T> + Send>>;
 
 impl Loading {
     /// Begins.
     pub fn begin() -> Self {
-        let loading = thread::spawn(|| {
+        let (ready, readers) = channel();
+        let loading = thread::spawn(move || {
             let told = |error: &_| {
                 tracing::debug!(%error, "the kernel does not tell of tasks: they are asked");
             };
-            Readers::load().inspect_err(told).ok()
+            let (loaded, files) = Readers::load().inspect_err(told).ok()?;
+            // Nobody waits for them where nothing is dumped.
+            let _ = ready.send(loaded);
+            files.load().inspect_err(told).ok()
         });
-        Self(LazyLock::new(Box::new(|| loading.join().ok().flatten())))
+        Self {
+            readers: LazyLock::new(Box::new(move || readers.recv().ok())),
+            files: LazyLock::new(Box::new(|| loading.join().ok().flatten())),
+        }
     }
 
     /// Of none, so that tasks are asked.
     pub fn none() -> Self {
-        Self(LazyLock::new(Box::new(|| None)))
+        Self {
+            readers: LazyLock::new(Box::new(|| None)),
+            files: LazyLock::new(Box::new(|| None)),
+        }
     }
 
-    /// Waits for them; `None` where the kernel does not tell.
+    /// Waits for those of tasks and threads; `None` where the kernel does not tell.
     pub fn readers(&self) -> Option<&Readers> {
-        self.0.as_ref()
+        self.readers.as_ref()
+    }
+
+    /// Waits for that of descriptors; `None` where the kernel does not tell.
+    pub fn files(&self) -> Option<&Reader<FileRecord>> {
+        self.files.as_ref()
     }
 }

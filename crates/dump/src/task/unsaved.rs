@@ -80,18 +80,19 @@ fn warn_of_task(pid: Pid) -> Result<()> {
 /// Whether all memory of a task may be merged with that of others (prctl(2), PR_SET_MEMORY_MERGE;
 /// told since Linux 6.6).
 fn merges_memory(pid: Pid) -> bool {
-    let text = fs::read_to_string(proc::path(pid, "ksm_stat")).unwrap_or_default();
-    text.lines().any(|line| line == "ksm_merge_any: yes")
+    let text = proc::read(pid, "ksm_stat").unwrap_or_default();
+    let mut lines = text.split(|byte| *byte == b'\n');
+    lines.any(|line| line == b"ksm_merge_any: yes")
 }
 
 /// Which memory goes into a core file (core(5)); `None` where we may not know.
-fn core_filter(pid: Pid) -> Option<String> {
-    fs::read_to_string(proc::path(pid, "coredump_filter")).ok()
+fn core_filter(pid: Pid) -> Option<Vec<u8>> {
+    proc::value(pid, "coredump_filter").ok()
 }
 
 /// What the status of a task's leader says of speculation (prctl(2), PR_SET_SPECULATION_CTRL).
 fn speculation(pid: Pid) -> Vec<String> {
-    let text = fs::read(proc::path(pid, "status")).unwrap_or_default();
+    let text = proc::read(pid, "status").unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines = text.lines().filter(|line| line.starts_with("Speculation"));
     lines.map(|line| line.replace('\t', " ")).collect()
@@ -198,7 +199,7 @@ mod tests {
         let filter = core_filter(pid);
         drop(child.stdin.take());
         child.wait().unwrap();
-        assert_eq!(filter.as_deref(), Some("0000007f\n"));
+        assert_eq!(filter.as_deref(), Some(&b"0000007f\n"[..]));
         let has: Vec<&str> = said.split_whitespace().collect();
         // Not every kernel merges, and not every processor speculates.
         assert_eq!(merges, has[0] == "0");

@@ -29,12 +29,12 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// Ids with only our own task in them.
+    /// Ids with only our own task in them, which lives in these `namespaces`.
     ///
     /// # Errors
     ///
     /// Where the kernel has no kcmp(2).
-    pub fn new() -> Result<Self> {
+    pub fn new(namespaces: Namespaces) -> Result<Self> {
         let kinds = [
             Resource::Vm,
             Resource::Files,
@@ -44,12 +44,13 @@ impl Ids {
         let mut ids = Self {
             registers: kinds.map(Register::new),
             own: TaskKobjIdsEntry::default(),
-            namespaces: Namespaces::own()?,
+            namespaces,
             of_tree: None,
             lived_in: Vec::new(),
             told: HashMap::new(),
         };
-        ids.own = ids.all(own_pid(), ids.namespaces, None)?.0;
+        let objects = ids.objects(own_pid(), None)?;
+        ids.own = ids.entry(objects, namespaces);
         Ok(ids)
     }
 
@@ -90,13 +91,28 @@ impl Ids {
         if let Some(kind) = of_tree.foreign(&self.namespaces, &namespaces).first() {
             return Err(elsewhere(pid, kind).into());
         }
-        let (ids, owners) = self.all(pid, namespaces, told)?;
+        let objects = self.objects(pid, told)?;
+        Ok(self.entry(objects, namespaces))
+    }
+
+    /// The objects of a task, in the order of the registers.
+    ///
+    /// # Errors
+    ///
+    /// Refused as by [`Ids::of`] for what is shared, which is all that is looked at.
+    pub fn objects(&mut self, pid: Pid, told: Option<&Objects>) -> Result<[u32; 4]> {
         let names = [
             "its address space (CLONE_VM)",
             "",
             "its working directory and umask (CLONE_FS)",
             "its signal actions (CLONE_SIGHAND)",
         ];
+        let mut objects = [0; 4];
+        let mut owners = [None; 4];
+        for (place, register) in self.registers.iter_mut().enumerate() {
+            let number = told.map(|told| numbers(told)[place]);
+            (objects[place], owners[place]) = register.id(pid, number)?;
+        }
         for (owner, what) in owners.into_iter().zip(names) {
             if let Some(owner) = owner
                 && !what.is_empty()
@@ -104,7 +120,7 @@ impl Ids {
                 return Err(shared(pid, owner, what).into());
             }
         }
-        Ok(ids)
+        Ok(objects)
     }
 
     /// Tasks with the same `nsproxy` have the same namespaces of all kinds but two. Of users they have their
@@ -126,28 +142,18 @@ impl Ids {
         Ok(namespaces)
     }
 
-    fn all(
-        &mut self,
-        pid: Pid,
-        namespaces: Namespaces,
-        told: Option<&Objects>,
-    ) -> Result<(TaskKobjIdsEntry, [Option<Pid>; 4])> {
-        let mut found = [(0, None); 4];
-        for (place, register) in self.registers.iter_mut().enumerate() {
-            let number = told.map(|told| numbers(told)[place]);
-            found[place] = register.id(pid, number)?;
-        }
-        let [vm, files, fs, sighand] = found;
+    fn entry(&self, objects: [u32; 4], namespaces: Namespaces) -> TaskKobjIdsEntry {
+        let [vm_id, files_id, fs_id, sighand_id] = objects;
         let mut ids = TaskKobjIdsEntry {
-            vm_id: vm.0,
-            files_id: files.0,
-            fs_id: fs.0,
-            sighand_id: sighand.0,
+            vm_id,
+            files_id,
+            fs_id,
+            sighand_id,
             ..Default::default()
         };
         let of_tree = self.of_tree.unwrap_or(namespaces);
         of_tree.fill(&self.namespaces, &namespaces, &mut ids);
-        Ok((ids, found.map(|(_, owner)| owner)))
+        ids
     }
 }
 
@@ -237,7 +243,7 @@ os.wait(); os.wait()";
         tasks: &[Pid],
         told: Option<&(Objects, HashMap<Pid, Objects>)>,
     ) -> Vec<TaskKobjIdsEntry> {
-        let mut ids = Ids::new().unwrap();
+        let mut ids = Ids::new(Namespaces::own().unwrap()).unwrap();
         if let Some((own, _)) = told {
             ids.are_told(own);
         }
@@ -252,7 +258,7 @@ os.wait(); os.wait()";
             .spawn()
             .unwrap();
         let pid = Pid::new(child.id() as i32).unwrap();
-        let mut ids = Ids::new().unwrap();
+        let mut ids = Ids::new(Namespaces::own().unwrap()).unwrap();
         let first = ids.of(pid, None);
         let again = ids.of(pid, None);
         drop(child.stdin.take());

@@ -1,11 +1,11 @@
 //! Which namespaces a task lives in (namespaces(7)).
 
-use std::fs::{self, File};
-use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use commensal_images::messages::TaskKobjIdsEntry;
 use commensal_sys::Pid;
+use rustix::fs::{CWD, Mode, OFlags, open, readlinkat};
 use rustix::thread::move_into_link_name_space;
 
 use crate::{Error, Result, proc};
@@ -37,9 +37,13 @@ impl Namespaces {
     /// [`Error::Gone`] when the task is, [`Error::Proc`] without the right to
     /// ptrace it.
     pub fn of(pid: Pid) -> Result<Self> {
+        let path = proc::path(pid, "ns");
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = open(&path, flags, Mode::empty());
+        let dir = dir.map_err(|errno| proc::error(pid, path, errno.into()))?;
         let mut inodes = [None; KINDS.len()];
         for (inode, kind) in inodes.iter_mut().zip(KINDS) {
-            *inode = inode_of(pid, kind)?;
+            *inode = inode_behind(pid, (dir.as_fd(), kind), kind)?;
         }
         Ok(Self(inodes))
     }
@@ -51,6 +55,30 @@ impl Namespaces {
     /// Where /proc is not mounted.
     pub fn own() -> Result<Self> {
         Self::of(own_pid())
+    }
+
+    /// Whether the children of this task would be born into another time namespace than its own
+    /// (time_namespaces(7)).
+    ///
+    /// # Errors
+    ///
+    /// As [`Namespaces::of`].
+    pub fn have_time_for_children(&self, pid: Pid) -> Result<bool> {
+        self.have_another_for_children(pid, "time")
+    }
+
+    /// The same of pid namespaces (pid_namespaces(7)): of one that has no task yet, there is no link.
+    ///
+    /// # Errors
+    ///
+    /// As [`Namespaces::of`].
+    pub fn have_pids_for_children(&self, pid: Pid) -> Result<bool> {
+        self.have_another_for_children(pid, "pid")
+    }
+
+    fn have_another_for_children(&self, pid: Pid, kind: &str) -> Result<bool> {
+        let own = place_of(kind).and_then(|place| self.0[place]);
+        Ok(inode_of(pid, &format!("{kind}_for_children"))? != own)
     }
 
     /// The kinds in which two tasks differ.
@@ -144,6 +172,16 @@ impl IdsOfTree {
         })
     }
 
+    /// Ours.
+    pub const fn own(&self) -> Namespaces {
+        self.own
+    }
+
+    /// Whether the root of the tree lives in another namespace of a kind than we do.
+    pub fn has_own(&self, kind: &str) -> bool {
+        place_of(kind).is_some_and(|place| self.root.0[place] != self.own.0[place])
+    }
+
     /// That of a task's namespace of a kind; `None` where the kernel has no such kind.
     ///
     /// # Errors
@@ -192,31 +230,35 @@ pub fn inside<T: Send>(pid: Pid, kind: &str, work: impl FnOnce() -> Result<T> + 
     result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Whether a task's children would be born into another time namespace than
-/// its own (time_namespaces(7)).
-///
-/// # Errors
-///
-/// As [`Namespaces::of`].
-pub fn has_time_for_children(pid: Pid) -> Result<bool> {
-    Ok(inode_of(pid, "time")? != inode_of(pid, "time_for_children")?)
-}
-
 /// The inode of a task's namespace, `None` where the kernel has no such kind.
 ///
 /// # Errors
 ///
 /// As [`Namespaces::of`].
 pub fn inode_of(pid: Pid, kind: &str) -> Result<Option<u64>> {
-    let name = format!("ns/{kind}");
-    let path = proc::path(pid, &name);
-    match fs::metadata(&path) {
-        Ok(meta) => Ok(Some(meta.ino())),
-        Err(source) => match proc::error(pid, path, source) {
+    let link = proc::path(pid, &format!("ns/{kind}"));
+    inode_behind(pid, (CWD, &link), kind)
+}
+
+/// The inode that such a link has in its text, `net:[4026531840]`. To follow it takes much longer: the
+/// kernel makes an inode then.
+fn inode_behind(pid: Pid, (dir, link): (BorrowedFd<'_>, &str), kind: &str) -> Result<Option<u64>> {
+    let path = || proc::path(pid, &format!("ns/{kind}"));
+    match readlinkat(dir, link, Vec::new()) {
+        Ok(text) => match parse(text.to_bytes()) {
+            Some(inode) => Ok(Some(inode)),
+            None => Err(proc::unexpected(path(), text.to_bytes())),
+        },
+        Err(errno) => match proc::error(pid, path(), errno.into()) {
             Error::Proc { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
             error => Err(error),
         },
     }
+}
+
+fn parse(link: &[u8]) -> Option<u64> {
+    let (_, inode) = str::from_utf8(link).ok()?.split_once(":[")?;
+    inode.strip_suffix(']')?.parse().ok()
 }
 
 /// Our own process id.
@@ -225,51 +267,4 @@ pub fn own_pid() -> Pid {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn we_share_all_namespaces_with_ourselves() {
-        let own = Namespaces::own().unwrap();
-        assert_eq!(own.differences(&own), [""; 0]);
-        let mut ids = TaskKobjIdsEntry::default();
-        own.fill(&own, &own, &mut ids);
-        assert_eq!((ids.pid_ns_id, ids.mnt_ns_id), (Some(1), Some(6)));
-    }
-
-    #[test]
-    fn a_different_inode_is_a_difference() {
-        let own = Namespaces::own().unwrap();
-        let mut other = own;
-        other.0[1] = Some(1);
-        assert_eq!(own.differences(&other), ["net"]);
-        let mut ids = TaskKobjIdsEntry::default();
-        other.fill(&own, &other, &mut ids);
-        assert_eq!((ids.net_ns_id, ids.ipc_ns_id), (Some(10), Some(3)));
-        assert_eq!(other.id_of(&own, "net", 1), ids.net_ns_id);
-        let ipc = own.0[2].unwrap();
-        assert_eq!(other.id_of(&own, "ipc", ipc), ids.ipc_ns_id);
-        assert_eq!(other.id_of(&own, "net", ipc), None);
-    }
-
-    #[test]
-    fn a_tree_may_have_several_of_some_kinds() {
-        let of = |mnt, uts| {
-            let mut inodes = [Some(1); KINDS.len()];
-            (inodes[3], inodes[5]) = (Some(uts), Some(mnt));
-            Namespaces(inodes)
-        };
-        let (own, root) = (of(1, 1), of(0xf000_0003, 1));
-        let other = of(0xf000_0005, 1);
-        assert_eq!(root.foreign(&own, &other), [""; 0]);
-        assert_eq!(root.foreign(&own, &of(1, 1)), ["mnt"]);
-        assert_eq!(root.foreign(&own, &of(0xf000_0005, 2)), ["uts"]);
-        assert_eq!(own.foreign(&own, &other), ["mnt"]);
-        let id = |task: &Namespaces| {
-            let mut ids = TaskKobjIdsEntry::default();
-            root.fill(&own, task, &mut ids);
-            ids.mnt_ns_id
-        };
-        assert_eq!([id(&own), id(&root), id(&other)], [6, 14, 37].map(Some));
-    }
-}
+mod tests;

@@ -6,7 +6,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use commensal_dump::files::{FilesDump, Finished, Images, Table, check};
+use commensal_dump::files::{Around, FilesDump, Finished, Images, Table, check};
+use commensal_dump::tree::namespaces::IdsOfTree;
 use commensal_dump::{Error, Options, Refusal};
 use commensal_images::messages::{FdinfoEntry, FileEntry};
 use commensal_images::{Existing, Image, ImageSet, ImagesDir, SavedImages};
@@ -113,7 +114,9 @@ pub fn dump_and_then(
         commensal_dump::pidns::Pids::OURS,
         commensal_dump::userns::Users::OURS,
     );
-    let mut files = FilesDump::new(Images::of(&set), (&pids, ids.clone()), options)?;
+    let namespaces = IdsOfTree::of(pids[0])?;
+    let around = Around::of(&pids, (&ids, &namespaces), options)?;
+    let mut files = FilesDump::new(Images::of(&set), (around, ids.clone()), options)?;
     files.begin(pids.clone(), ids, users);
     for (n, pid) in pids.iter().enumerate() {
         let task = PidFd::open(*pid).unwrap();
@@ -134,9 +137,12 @@ pub fn dump_and_then(
 /// What a dump of a victim would refuse, asked while it runs, with these `zombies` in its tree.
 pub fn asked(victim: &Victim, zombies: &[Pid], options: &Options) -> Vec<Refusal> {
     let live = [victim.pid()];
-    check(&live, zombies, &commensal_dump::pidns::Pids::OURS, options)
-        .unwrap()
-        .0
+    let known = (
+        &commensal_dump::pidns::Pids::OURS,
+        &commensal_dump::userns::Users::OURS,
+        &IdsOfTree::of(victim.pid()).unwrap(),
+    );
+    check(&live, zombies, known, options).unwrap().0
 }
 
 /// The first refusal of a dump of what may be another thing as long as the victim runs, so that

@@ -77,6 +77,8 @@ pub struct Program {
     len: usize,
     /// Where the part of the record begins whose fields come next.
     part: usize,
+    /// The pointer of the task's that leads to where r8 is: one that is followed again is not read again.
+    followed: Option<i16>,
     body: Vec<u64>,
 }
 
@@ -86,6 +88,7 @@ impl Program {
             object,
             len,
             part: 0,
+            followed: None,
             body: Vec::new(),
         }
     }
@@ -132,6 +135,11 @@ impl Program {
     /// Puts where a pointer leads to, which is in the structure that a register points to, into r8. What is
     /// copied from a null pointer is zeros.
     fn follow(&mut self, register: u8, pointer: i16) {
+        let of_task = (register == R7).then_some(pointer);
+        if of_task.is_some() && of_task == self.followed {
+            return;
+        }
+        self.followed = of_task;
         self.read(register, pointer, (R10, -8), 8);
         self.body.push(instruction(LOAD_64, R8, R10, -8, 0));
     }

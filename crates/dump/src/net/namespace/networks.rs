@@ -22,22 +22,13 @@ use crate::{External, NetworkLock, Options, Refusal, Result};
 pub struct Networks(Arc<Vec<Network>>);
 
 impl Networks {
-    /// Those that these tasks live in, the root of their tree first; they may still run.
+    /// Those that these tasks live in, the root of their tree first, whose namespaces have these `ids`; they
+    /// may still run.
     ///
     /// # Errors
     ///
     /// Where the root is gone.
-    pub fn of(live: &[Pid]) -> Result<Self> {
-        let root = live.first().copied().unwrap_or_else(own_pid);
-        Self::of_tree(live, &IdsOfTree::of(root)?)
-    }
-
-    /// The same where the ids of namespaces are known.
-    ///
-    /// # Errors
-    ///
-    /// As [`Networks::of`].
-    pub fn of_tree(live: &[Pid], ids: &IdsOfTree) -> Result<Self> {
+    pub fn of(live: &[Pid], ids: &IdsOfTree) -> Result<Self> {
         let root = live.first().copied().unwrap_or_else(own_pid);
         let mut all: Vec<Network> = Vec::new();
         for &task in live {

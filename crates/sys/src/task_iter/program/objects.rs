@@ -19,10 +19,10 @@ pub(super) fn part(types: &KernelTypes, program: &mut Program) -> Option<()> {
     }
     for (field, to) in [
         (("cred", "cred", "user_ns"), place!(Objects, users)),
-        (("mm", "mm_struct", "exe_file"), place!(Objects, program)),
         (("fs", "fs_struct", "pwd"), place!(Objects, directory)),
         (("fs", "fs_struct", "root"), place!(Objects, root)),
         (("thread_pid", "pid", "level"), place!(Objects, pid_level)),
+        (("mm", "mm_struct", "exe_file"), place!(Objects, program)),
     ] {
         program.behind_task(types, field, to)?;
     }

@@ -21,11 +21,11 @@ pub fn program(types: &KernelTypes) -> Option<Program> {
     program.part(offset_of!(TaskRecord, plain));
     plain::part(types, &mut program)?;
     program.part(0);
+    let limits = ("signal", "signal_struct", "rlim");
+    program.behind_task(types, limits, place!(TaskRecord, limits))?;
     actions_are_as_given(types)?;
     let actions = ("sighand", "sighand_struct", "action");
     program.behind_task(types, actions, place!(TaskRecord, actions))?;
-    let limits = ("signal", "signal_struct", "rlim");
-    program.behind_task(types, limits, place!(TaskRecord, limits))?;
     Some(program)
 }
 
