@@ -13,7 +13,7 @@ use commensal_sys::Pid;
 use crate::choices;
 use crate::collect::{Collected, Collector, Copier, Memory};
 use crate::cpu_info::cpu_info;
-use crate::end::End;
+use crate::end::{End, Tree};
 use crate::let_go::Standing;
 use crate::mm::{LazyPages, LazyServer, PageServer, PageWriter};
 use crate::net::namespace::{self as network, Entered, Networks};
@@ -97,10 +97,6 @@ fn run<S: ImageSink + Send>(
     options: &Options,
     hooks: &dyn Hooks,
 ) -> Result<(Summary, S)> {
-    let readers = match options.bpf {
-        true => Loading::begin(),
-        false => Loading::none(),
-    };
     choices::refuse_lazy(root, options)?;
     // From our own network.
     let server = options.page_server.as_ref().map(PageServer::connect);
@@ -112,7 +108,6 @@ fn run<S: ImageSink + Send>(
             network,
             server,
             lazy,
-            readers,
         };
         run_here(root, sink, options, hooks, around)
     })
@@ -126,8 +121,6 @@ struct Surroundings<'n> {
     server: Option<PageServer>,
     /// What gives those that stay in the tree to who fetches them.
     lazy: Option<LazyServer>,
-    /// What reads the kernel's records.
-    readers: Loading,
 }
 
 /// The same, from a thread that is in the tree's network namespace.
@@ -140,12 +133,15 @@ fn run_here<S: ImageSink>(
         network,
         server,
         lazy,
-        readers,
     }: Surroundings<'_>,
 ) -> Result<(Summary, S)> {
     let options = &choices::lock_of_own_network(options, network);
-    // It needs some time to begin, and is to be there for all stops.
-    let _caretaker = caretaker()?;
+    // To be there for all stops; it is a copy of us, and we are still small, with a single thread.
+    let caretaker = caretaker()?;
+    let readers = match options.bpf {
+        true => Loading::begin(),
+        false => Loading::none(),
+    };
     let run_id = inventory::run_id();
     let (mut prepared, warnings) = preflight::check(root, options, &readers)?;
     let networks = prepared.around.networks.clone();
@@ -205,6 +201,9 @@ fn run_here<S: ImageSink>(
         };
         let (tree, lost) = end.collected(standing, collected.unread.take())?;
         collected.figures.unread_terminals = lost;
+        if let Tree::RunsOn { .. } = tree {
+            caretaker.let_go();
+        }
         copier.write()?;
         set.flush()?;
         copier.written()?;

@@ -22,7 +22,7 @@
 //! the kernel closes a dying tracer's descriptors first and lets its tracees go right afterwards. The
 //! caretaker has a real-time priority, where we may give it one, to be done by then.
 
-use core::cell::{OnceCell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 use core::ffi::CStr;
 use std::collections::BTreeSet;
 use std::io::{IoSlice, IoSliceMut};
@@ -68,6 +68,8 @@ pub struct Caretaker {
     stops: Stops,
     pid: i32,
     ready: OnceCell<Result<(), Errno>>,
+    /// Whether it was let go.
+    ends: Cell<bool>,
     undoings: RefCell<Slots>,
     commands: RefCell<Slots>,
     /// Of the thread it belongs to, see [`Unmindful`].
@@ -110,8 +112,8 @@ impl Caretaker {
     pub fn of_thread(put_right: PutRight) -> Result<Rc<Self>, Errno> {
         thread_local!(static OWN: RefCell<Weak<Caretaker>> = RefCell::default());
         OWN.with_borrow_mut(|own| match own.upgrade() {
-            Some(caretaker) => Ok(caretaker),
-            None => {
+            Some(caretaker) if !caretaker.ends.get() => Ok(caretaker),
+            _ => {
                 let started = Self::start(put_right).map(Rc::new)?;
                 *own = Rc::downgrade(&started);
                 Ok(started)
@@ -145,6 +147,7 @@ impl Caretaker {
             telling,
             pid: pid as i32,
             ready: OnceCell::new(),
+            ends: Cell::new(false),
             undoings: RefCell::default(),
             commands: RefCell::default(),
             _signals: signals,
@@ -158,6 +161,13 @@ impl Caretaker {
     /// EPIPE where it is gone.
     pub fn wait_until_ready(&self) -> Result<(), Errno> {
         *self.ready.get_or_init(|| self.telling.wait_until_ready())
+    }
+
+    /// The child undoes what is still open, and ends, which is waited for when this is dropped.
+    pub fn let_go(&self) {
+        if !self.ends.replace(true) {
+            self.telling.close();
+        }
     }
 
     /// Where the stops that are under way are to be written down.
@@ -230,9 +240,9 @@ impl Caretaker {
 }
 
 impl Drop for Caretaker {
-    /// Closes the socket, which ends the child, and reaps it.
+    /// Lets the child go, and reaps it.
     fn drop(&mut self) {
-        self.telling.close();
+        self.let_go();
         // SAFETY: wait4(2) with null pointers writes nothing.
         let _ = unsafe { raw::syscall(__NR_wait4, [self.pid as u64, 0, WALL, 0, 0, 0]) };
     }
