@@ -249,6 +249,7 @@ fn images<'s, S: ImageSink>(
 ) -> Result<(Collected<'s>, Standing)> {
     let root = frozen.members[0].pid;
     collector.begin(&frozen, copier)?;
+    copier.asked_for_all()?;
     let networks = collector.networks().clone();
     networks.check(looked_at, options)?;
     networks.dump((set, collector.users()), options, run_id)?;

@@ -149,6 +149,10 @@ impl ImageSink for ImagesDir {
         Ok(Box::new(self.create_file(&image.file_name())?))
     }
 
+    fn is_directory(&self) -> bool {
+        true
+    }
+
     fn commit(&self, image: Image, contents: &[u8]) -> Result<(), WriteError> {
         let name = image.file_name();
         let part = format!("{name}.part");

@@ -121,6 +121,11 @@ impl<S: ImageSink> ImageSet<S> {
         Ok(RawWriter::new(self.sink.create(image)?))
     }
 
+    /// Whether it is a directory of files.
+    pub fn is_directory(&self) -> bool {
+        self.sink.is_directory()
+    }
+
     /// Writes the images that are complete and were held back.
     ///
     /// # Errors

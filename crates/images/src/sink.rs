@@ -18,6 +18,11 @@ pub trait ImageSink: Send + Sync {
     /// # Errors
     /// When the file cannot be written; nothing by its name is left then.
     fn commit(&self, image: Image, contents: &[u8]) -> Result<(), WriteError>;
+
+    /// Whether the files are those of a directory, and whoever writes one of them waits for no reader.
+    fn is_directory(&self) -> bool {
+        false
+    }
 }
 
 /// One file of a sink. Dropping it closes it.

@@ -24,18 +24,19 @@ pub fn policy(tid: Tid) -> Result<u32> {
         .map_err(|errno| Error::new("sched_getscheduler", tid.get(), errno))
 }
 
-/// The real-time priority; 0 under a policy that has none.
+/// The real-time priority of a thread, or the calling one; 0 under a policy that has none.
 ///
 /// # Errors
 ///
 /// ESRCH when the thread is gone.
-pub fn priority(tid: Tid) -> Result<i32> {
+pub fn priority(tid: Option<Tid>) -> Result<i32> {
+    let id = tid.map_or(0, Tid::get);
     let mut priority = 0i32;
-    let args = [tid.get() as u64, &raw mut priority as u64, 0, 0, 0, 0];
+    let args = [id as u64, &raw mut priority as u64, 0, 0, 0, 0];
     // SAFETY: sched_getparam(2) writes one `struct sched_param`, which is one
     // int, to the address, exclusively ours.
     let done = unsafe { raw::syscall(__NR_sched_getparam, args) };
-    done.map_err(|errno| Error::new("sched_getparam", tid.get(), errno))?;
+    done.map_err(|errno| Error::new("sched_getparam", id, errno))?;
     Ok(priority)
 }
 

@@ -2,6 +2,7 @@
 //! them: a task is entered as soon as that leaves its copy as it was ([`StackCopy`]). The same thread makes
 //! the room for it, before the tree is stopped.
 
+use std::cell::Cell;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{PoisonError, RwLock};
 use std::thread::{Scope, ScopedJoinHandle, scope, yield_now};
@@ -157,6 +158,10 @@ enum Told {
 
 /// A thread that copies memory in the order in which it is asked for; it ends when this is dropped.
 pub struct Copier<'scope> {
+    /// Whether it can write while the tree stands still.
+    is_into_directory: bool,
+    /// Whether it was told to.
+    writes: Cell<bool>,
     orders: Sender<Order>,
     told: Receiver<Result<Told>>,
     thread: ScopedJoinHandle<'scope, ()>,
@@ -169,6 +174,7 @@ impl<'scope> Copier<'scope> {
         memory: Memory<'p, 's, S>,
         silence: Silence,
     ) -> Result<Self> {
+        let is_into_directory = memory.pages.is_into_directory();
         let (orders, given) = channel();
         let (sender, told) = channel();
         let thread = scope.spawn(move || {
@@ -187,6 +193,8 @@ impl<'scope> Copier<'scope> {
             }
         });
         let copier = Self {
+            is_into_directory,
+            writes: Cell::new(false),
             orders,
             told,
             thread,
@@ -245,13 +253,29 @@ impl<'scope> Copier<'scope> {
         }
     }
 
-    /// Has the thread write the pages that are held, of tasks that were all waited for.
+    /// All was asked for: the thread writes the pages that are held as soon as it has the last, also if the
+    /// tree still stands; but not where it would have to wait for who reads a stream.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`] where the thread has ended with a panic.
+    pub fn asked_for_all(&self) -> Result<()> {
+        match self.is_into_directory {
+            true => self.write(),
+            false => Ok(()),
+        }
+    }
+
+    /// Has the thread write the pages that are held, if it was not told to before.
     ///
     /// # Errors
     ///
     /// [`Error::Cancelled`] where the thread has ended with a panic.
     pub fn write(&self) -> Result<()> {
-        self.order(Order::Write)
+        match self.writes.replace(true) {
+            true => Ok(()),
+            false => self.order(Order::Write),
+        }
     }
 
     /// Waits until it has.

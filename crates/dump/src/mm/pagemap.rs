@@ -137,8 +137,8 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
         Self { written, ..self }
     }
 
-    /// Makes room for so many bytes of the pages image of each pagemap, in their files; for the smallest in
-    /// memory, too, to be written by [`PageWriter::write_held`].
+    /// Makes room for so many bytes of the pages image of each pagemap: in their files, but for the smallest in
+    /// memory, to be written by [`PageWriter::write_held`].
     ///
     /// # Errors
     ///
@@ -155,11 +155,17 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
         for (place, (id, bytes)) in sizes.into_iter().enumerate() {
             let reserved = match self.server {
                 Some(_) => continue,
-                None => Reserved::new(self.pages_image()?, place < held, bytes)?,
+                None if place < held => Reserved::without_room(self.pages_image()?, true),
+                None => Reserved::new(self.pages_image()?, bytes)?,
             };
             lock(&self.reserved).insert(id.pagemap(), reserved);
         }
         Ok(())
+    }
+
+    /// Whether what is held goes into files, which nobody has to read meanwhile.
+    pub fn is_into_directory(&self) -> bool {
+        self.images.is_directory()
     }
 
     /// Writes what is held of the pages.

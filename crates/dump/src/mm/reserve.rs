@@ -16,7 +16,7 @@ pub(super) struct Reserved<'s> {
     pub id: u32,
     /// The image.
     pub image: Arc<RawWriter<'s>>,
-    /// Whether its pages are held until the tree runs again.
+    /// Whether its pages are held until all have been read.
     pub is_held: bool,
     /// Bytes that there is room for in the file.
     bytes: u64,
@@ -36,10 +36,9 @@ impl<'s> Reserved<'s> {
         }
     }
 
-    /// Makes room in the image, where it is a file of a file system that can; whether its pages are held or
-    /// written as they come.
-    pub fn new(image: (u32, RawWriter<'s>), is_held: bool, bytes: u64) -> Result<Self> {
-        let mut reserved = Self::without_room(image, is_held);
+    /// Makes room in the image, where it is a file of a file system that can.
+    pub fn new(image: (u32, RawWriter<'s>), bytes: u64) -> Result<Self> {
+        let mut reserved = Self::without_room(image, false);
         let Some(file) = reserved.image.as_file().filter(|_| bytes > 0) else {
             return Ok(reserved);
         };

@@ -26,7 +26,7 @@ pub fn fill(core: &mut ThreadCoreEntry, tid: Tid) -> Result<()> {
     }
     core.sched_policy = Some(policy);
     if REAL_TIME.contains(&(policy & !SCHED_RESET_ON_FORK)) {
-        core.sched_prio = Some(sched::priority(tid)? as u32);
+        core.sched_prio = Some(sched::priority(Some(tid))? as u32);
     }
     core.sched_nice = Some(nice(tid)?);
     Ok(())

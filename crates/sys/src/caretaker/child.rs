@@ -158,9 +158,12 @@ fn settle_in(socket: BorrowedFd<'_>) {
     let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
 }
 
-/// Asks to run before everything else; without the right to it, goes on as is.
+/// Asks to run before everything else, if we do not already, as our parent; without the right to it, goes
+/// on as is.
 fn hurry() {
-    let _ = sched::set_fifo(None, 1);
+    if sched::priority(None) == Ok(0) {
+        let _ = sched::set_fifo(None, 1);
+    }
 }
 
 fn block_signals() {
