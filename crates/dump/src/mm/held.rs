@@ -1,5 +1,5 @@
-//! Pages that were read while the tree stood still, and are written when it runs again: to read them takes
-//! half of the time.
+//! Pages that are written when all have been read: to read them takes half of the time, and it is then that
+//! the tree may run again.
 
 use std::sync::{Arc, Mutex, OnceLock};
 

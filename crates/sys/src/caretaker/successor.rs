@@ -97,8 +97,8 @@ fn processor() -> CpuSet {
     set
 }
 
-/// Sees to it that we do not keep our parent from ending: it goes to another processor than ours, or has
-/// to be given this one from time to time. Whether it is the former.
+/// Sees to it that nobody keeps our parent from ending: it goes to another processor than ours, if there is
+/// one, with our priority, since there may be a caretaker like us. Whether it needs not be given ours.
 fn keep_clear(parent: Tid, ours: &CpuSet) -> bool {
     let id = Some(parent.to_rustix());
     let elsewhere = sched_getaffinity(id).and_then(|mut processors| {
@@ -106,9 +106,7 @@ fn keep_clear(parent: Tid, ours: &CpuSet) -> bool {
         ours.for_each(|index| processors.unset(index));
         sched_setaffinity(id, &processors)
     });
-    if elsewhere.is_err() {
-        let _ = sched::set_fifo(Some(parent), HIGHEST_PRIORITY);
-    }
+    let _ = sched::set_fifo(Some(parent), HIGHEST_PRIORITY);
     elsewhere.is_ok()
 }
 
@@ -134,7 +132,8 @@ fn seize_all(heirs: &mut [Heir], parent_is_clear: bool, has_priority: bool) {
         if !left || Instant::now() > deadline {
             return;
         }
-        if !parent_is_clear {
+        // With a real-time priority, to none but those of the same.
+        if has_priority || !parent_is_clear {
             sched_yield();
         }
     }
