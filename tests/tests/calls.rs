@@ -91,6 +91,9 @@ fn assert_undisturbed(name: &'static str, dump: &dyn Fn(u32)) {
             // A slow machine: the call must not end during a dump.
             break;
         }
+        if let Ok(Some(_)) = victim.child.try_wait() {
+            panic!("{name} ended early: {}", victim.line());
+        }
         dump(victim.child.id());
         dumping += begin.elapsed();
         if timed {
