@@ -53,7 +53,7 @@ impl Mappings {
     pub fn refresh(&mut self, files: &mut MappedFileCache) -> Result<()> {
         let text = maps::text(self.pid)?;
         // To compare the text takes a tenth of the time that taking it apart does.
-        if text != self.text && maps::parse(self.pid, &text)? != self.lines {
+        if text != self.text && maps::maps(self.pid)? != self.lines {
             *self = Self::read(self.pid, files, self.allow)?;
         }
         Ok(())
@@ -61,8 +61,8 @@ impl Mappings {
 
     /// With the text of `maps`, if that still says the same.
     fn with_text(mut self) -> Result<Self> {
-        let text = maps::text(self.pid)?;
-        if maps::parse(self.pid, &text)? == self.lines {
+        let (text, lines) = maps::read_whole(self.pid)?;
+        if lines == self.lines {
             self.text = text;
         }
         Ok(self)

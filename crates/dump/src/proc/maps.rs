@@ -121,7 +121,26 @@ fn permissions(text: &[u8]) -> Option<(u32, bool)> {
 /// [`Error::Parse`](crate::Error::Parse) where a line is not as expected or
 /// the mappings are out of order.
 pub fn maps(pid: Pid) -> Result<Vec<MapsLine>> {
-    parse(pid, &text(pid)?)
+    read_whole(pid).map(|(_, maps)| maps)
+}
+
+/// The same, with the text. That comes in several reads, between which a running task may join mappings of which
+/// the first was told already: then it is read again.
+///
+/// # Errors
+///
+/// As [`maps`], where it is so every time.
+pub fn read_whole(pid: Pid) -> Result<(Vec<u8>, Vec<MapsLine>)> {
+    const TIMES: usize = 16;
+    let mut times = 1;
+    loop {
+        let text = text(pid)?;
+        match parse(pid, &text) {
+            Ok(maps) => return Ok((text, maps)),
+            Err(_) if times < TIMES => times += 1,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// The text of them all.
