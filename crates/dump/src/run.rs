@@ -136,7 +136,7 @@ fn run_here<S: ImageSink>(
     }: Surroundings<'_>,
 ) -> Result<(Summary, S)> {
     let options = &choices::lock_of_own_network(options, network);
-    // To be there for all stops; it is a copy of us, and we are still small, with a single thread.
+    // To be there for all stops; it is a copy of us, and we are still small.
     let caretaker = caretaker()?;
     let readers = match options.bpf {
         true => Loading::begin(),

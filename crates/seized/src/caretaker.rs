@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use commensal_sys::caretaker::Caretaker;
-use commensal_sys::{Errno, Error as SysError};
 
 use crate::Error;
 use crate::restart::put_right;
@@ -15,10 +14,5 @@ use crate::restart::put_right;
 ///
 /// [`Error::Sys`] where there can be no such process.
 pub fn caretaker() -> Result<Rc<Caretaker>, Error> {
-    Caretaker::of_thread(put_right).map_err(untold)
-}
-
-pub(crate) fn untold(errno: Errno) -> Error {
-    let pid = std::process::id() as i32;
-    SysError::new("starting or telling the caretaker", pid, errno).into()
+    Ok(Caretaker::of_thread(put_right)?)
 }

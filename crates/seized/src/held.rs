@@ -12,7 +12,7 @@ use commensal_sys::ptrace::{self, Options};
 use commensal_sys::wait::{Backoff, Stop, try_wait};
 use commensal_sys::{Errno, Pid, Tid};
 
-use crate::caretaker::{caretaker, untold};
+use crate::caretaker;
 use crate::restart::put_right;
 use crate::status::{Seccomp, Status};
 use crate::{Error, STOP_TIMEOUT};
@@ -49,7 +49,7 @@ impl Held {
     /// None yet.
     pub(crate) fn new(pid: Pid) -> Result<Self, Error> {
         let caretaker = caretaker()?;
-        let stops = caretaker.stops().map_err(untold)?.clone();
+        let stops = caretaker.stops()?.clone();
         Ok(Self {
             pid,
             settled: Vec::new(),

@@ -63,11 +63,12 @@ impl Seized {
         })
     }
 
-    /// Stops all threads of task `pid`: [`Candidate::look`] and [`Candidate::seize`].
+    /// Stops all threads of task `pid`: [`Candidate::look`] and [`Candidate::seize`]. A process is
+    /// started with it that undoes the stop if we die meanwhile ([`caretaker`](crate::caretaker())).
     ///
     /// # Errors
     ///
-    /// [`Error::Gone`], [`Error::Traced`], [`Error::NotPermitted`];
+    /// [`Error::Sys`] where there can be no such process; [`Error::Gone`], [`Error::Traced`], [`Error::NotPermitted`];
     /// [`Error::Stuck`] or [`Error::Restless`] after [`STOP_TIMEOUT`]. The task
     /// runs on as before.
     pub fn seize(pid: Pid) -> Result<Self, Error> {

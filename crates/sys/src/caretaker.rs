@@ -37,7 +37,7 @@ use rustix::net::{
 };
 
 use crate::sockopt::{self, SockOpt};
-use crate::{Errno, Tid, raw};
+use crate::{Errno, Error, Result, Tid, raw};
 use board::Board;
 use telling::Telling;
 use unmindful::Unmindful;
@@ -100,6 +100,10 @@ impl Slots {
             self.used - 1
         })
     }
+
+    fn give_back(&mut self, slot: u32) {
+        self.free.insert(slot);
+    }
 }
 
 impl Caretaker {
@@ -109,12 +113,12 @@ impl Caretaker {
     /// # Errors
     ///
     /// The reason of mmap(2), socketpair(2) or clone(2).
-    pub fn of_thread(put_right: PutRight) -> Result<Rc<Self>, Errno> {
+    pub fn of_thread(put_right: PutRight) -> Result<Rc<Self>> {
         thread_local!(static OWN: RefCell<Weak<Caretaker>> = RefCell::default());
         OWN.with_borrow_mut(|own| match own.upgrade() {
             Some(caretaker) if !caretaker.ends.get() => Ok(caretaker),
             _ => {
-                let started = Self::start(put_right).map(Rc::new)?;
+                let started = Self::start(put_right).map(Rc::new).map_err(failed)?;
                 *own = Rc::downgrade(&started);
                 Ok(started)
             }
@@ -159,8 +163,9 @@ impl Caretaker {
     /// # Errors
     ///
     /// EPIPE where it is gone.
-    pub fn wait_until_ready(&self) -> Result<(), Errno> {
-        *self.ready.get_or_init(|| self.telling.wait_until_ready())
+    pub fn wait_until_ready(&self) -> Result<()> {
+        let ready = *self.ready.get_or_init(|| self.telling.wait_until_ready());
+        ready.map_err(failed)
     }
 
     /// The child undoes what is still open, and ends, which is waited for when this is dropped.
@@ -175,7 +180,7 @@ impl Caretaker {
     /// # Errors
     ///
     /// EPIPE where the child is gone.
-    pub fn stops(&self) -> Result<&Stops, Errno> {
+    pub fn stops(&self) -> Result<&Stops> {
         self.wait_until_ready()?;
         Ok(&self.stops)
     }
@@ -186,14 +191,15 @@ impl Caretaker {
     /// # Errors
     ///
     /// ENOSPC beyond [`CAPACITY`]; EPIPE where the child is gone.
-    pub fn will_set(&self, fd: impl AsFd, opt: SockOpt, value: i32) -> Result<Undoing, Errno> {
+    pub fn will_set(&self, fd: impl AsFd, opt: SockOpt, value: i32) -> Result<Undoing> {
         self.wait_until_ready()?;
         let mut undoings = self.undoings.borrow_mut();
         let slot = undoings.take();
         if slot as usize >= CAPACITY {
-            return Err(Errno::NOSPC);
+            return Err(failed(Errno::NOSPC));
         }
-        self.telling.set(slot, fd.as_fd(), opt, value)?;
+        let told = self.telling.set(slot, fd.as_fd(), opt, value);
+        told.map_err(failed)?;
         Ok(Undoing(slot))
     }
 
@@ -202,9 +208,9 @@ impl Caretaker {
     /// # Errors
     ///
     /// EPIPE where the child is gone.
-    pub fn settle(&self, undoing: Undoing) -> Result<(), Errno> {
-        self.telling.forget(undoing.0)?;
-        self.undoings.borrow_mut().free.insert(undoing.0);
+    pub fn settle(&self, undoing: Undoing) -> Result<()> {
+        self.telling.forget(undoing.0).map_err(failed)?;
+        self.undoings.borrow_mut().give_back(undoing.0);
         Ok(())
     }
 
@@ -213,8 +219,8 @@ impl Caretaker {
     /// # Errors
     ///
     /// EPIPE where the child is gone.
-    pub fn settle_all(&self) -> Result<(), Errno> {
-        self.telling.forget_all()?;
+    pub fn settle_all(&self) -> Result<()> {
+        self.telling.forget_all().map_err(failed)?;
         *self.undoings.borrow_mut() = Slots::default();
         Ok(())
     }
@@ -224,19 +230,25 @@ impl Caretaker {
     /// # Errors
     ///
     /// E2BIG for one that is too long, or too many; EPIPE where the child is gone.
-    pub fn will_run(&self, command: &CStr) -> Result<LastCommand, Errno> {
+    pub fn will_run(&self, command: &CStr) -> Result<LastCommand> {
         self.wait_until_ready()?;
         let mut commands = self.commands.borrow_mut();
         let slot = commands.take();
-        self.telling.board.set_command(slot, command)?;
+        let set = self.telling.board.set_command(slot, command);
+        set.map_err(failed)?;
         Ok(LastCommand(slot))
     }
 
     /// The command is not needed any more.
     pub fn cancel(&self, command: LastCommand) {
         self.telling.board.clear_command(command.0);
-        self.commands.borrow_mut().free.insert(command.0);
+        self.commands.borrow_mut().give_back(command.0);
     }
+}
+
+fn failed(errno: Errno) -> Error {
+    let pid = std::process::id() as i32;
+    Error::new("starting or telling the caretaker process", pid, errno)
 }
 
 impl Drop for Caretaker {

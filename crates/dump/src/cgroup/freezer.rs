@@ -11,8 +11,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use commensal_seized::{caretaker, later};
+use commensal_sys::Pid;
 use commensal_sys::caretaker::{Caretaker, LastCommand};
-use commensal_sys::{Error as SysError, Pid};
 
 use crate::proc::Status;
 use crate::{Cancel, Error, Result};
@@ -230,8 +230,7 @@ impl Freezer {
             )
         })?;
         let caretaker = caretaker()?;
-        let told = caretaker.will_run(&command);
-        let last = told.map_err(|errno| SysError::new("telling the caretaker", 0, errno))?;
+        let last = caretaker.will_run(&command)?;
         self.promise = Some((caretaker, last));
         Ok(())
     }

@@ -7,7 +7,6 @@ use commensal_images::RawWriter;
 use commensal_sys::{Arena, Buffer};
 
 use super::copy::lock;
-use super::reserve::Reserved;
 use crate::Result;
 
 /// Bytes that are held at the most: a dumper stays small, however large the tree.
@@ -21,8 +20,6 @@ const GROWTH: u64 = 64 << 10;
 pub(super) struct Held<'s> {
     room: OnceLock<Arena>,
     chunks: Mutex<Vec<Chunk<'s>>>,
-    /// What they go into.
-    images: Mutex<Vec<Reserved<'s>>>,
 }
 
 /// Bytes that go into an image.
@@ -66,18 +63,11 @@ impl<'s> Held<'s> {
         });
     }
 
-    /// Keeps a whole image, of so many bytes, until they are written.
-    pub fn keep(&self, mut image: Reserved<'s>, used: u64) {
-        image.used = used;
-        lock(&self.images).push(image);
-    }
-
     /// Writes all that is held.
     pub fn write(&self) -> Result<()> {
         for chunk in lock(&self.chunks).drain(..) {
             chunk.image.write_all_at(&chunk.bytes, chunk.offset)?;
         }
-        lock(&self.images).clear();
         Ok(())
     }
 }

@@ -219,10 +219,7 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
             },
         )?;
         let count = pagemap.finish()?;
-        match pages.is_held {
-            true => self.held.keep(pages, count * PAGE_SIZE),
-            false => pages.trim(count * PAGE_SIZE)?,
-        }
+        pages.trim(count * PAGE_SIZE)?;
         Ok((result, count))
     }
 

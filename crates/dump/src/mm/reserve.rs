@@ -20,8 +20,8 @@ pub(super) struct Reserved<'s> {
     pub is_held: bool,
     /// Bytes that there is room for in the file.
     bytes: u64,
-    /// Bytes that are needed; what there is more room for is given back when this is dropped.
-    pub used: u64,
+    /// Bytes that are needed.
+    used: u64,
 }
 
 impl<'s> Reserved<'s> {

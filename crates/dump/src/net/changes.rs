@@ -7,7 +7,6 @@ use std::rc::Rc;
 use commensal_seized::caretaker;
 use commensal_sys::caretaker::{Caretaker, LastCommand, Undoing};
 use commensal_sys::sockopt::{self, SockOpt};
-use commensal_sys::{Errno, Error as SysError};
 
 use crate::Result;
 use crate::files::OpenFile;
@@ -35,7 +34,7 @@ pub struct Changes {
 impl Changes {
     /// A shell command that is run if we die.
     pub fn if_we_die(&mut self, command: &CStr) -> Result<()> {
-        self.last = Some(self.caretaker()?.will_run(command).map_err(failed)?);
+        self.last = Some(self.caretaker()?.will_run(command)?);
         Ok(())
     }
 
@@ -73,20 +72,20 @@ impl Changes {
         if let Some(last) = self.last.take() {
             caretaker.cancel(last);
         }
-        caretaker.settle_all().map_err(failed)
+        Ok(caretaker.settle_all()?)
     }
 
     fn announce(&mut self, file: &OpenFile, changes: &[Change]) -> Result<Vec<Undoing>> {
         let caretaker = self.caretaker()?;
         let announce = |change: &Change| caretaker.will_set(file.fd(), change.opt, change.after);
-        let announced: Result<_, Errno> = changes.iter().map(announce).collect();
-        announced.map_err(failed)
+        let announced: commensal_sys::Result<_> = changes.iter().map(announce).collect();
+        Ok(announced?)
     }
 
     fn settle(&mut self, announced: Vec<Undoing>) -> Result<()> {
         let caretaker = self.caretaker()?;
         for undoing in announced {
-            caretaker.settle(undoing).map_err(failed)?;
+            caretaker.settle(undoing)?;
         }
         Ok(())
     }
@@ -115,8 +114,4 @@ fn take_back(file: &OpenFile, changes: &[Change]) -> Result<()> {
         })?;
     }
     Ok(())
-}
-
-fn failed(errno: Errno) -> crate::Error {
-    SysError::new("telling the caretaker", std::process::id() as i32, errno).into()
 }

@@ -61,6 +61,11 @@ impl Board {
         }
     }
 
+    /// No stop is under way, or those that are get a tracer that lives.
+    pub(super) fn clear_all(&self) {
+        self.store(USED, 0);
+    }
+
     /// The stops that are under way.
     pub(super) fn stops(&self) -> impl Iterator<Item = Stopping> + '_ {
         let words = (0..self.load(USED).min(STOPS)).map(|slot| self.load(stop(slot)));
@@ -142,6 +147,8 @@ mod tests {
         board.clear(0);
         let left: Vec<_> = board.stops().collect();
         assert_eq!(left, [stopping(4_194_304, true)]);
+        board.clear_all();
+        assert_eq!(board.stops().count(), 0);
     }
 
     #[test]

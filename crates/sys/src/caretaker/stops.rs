@@ -1,12 +1,11 @@
 //! The stops that are under way, as we write them down.
 
 use core::cell::RefCell;
-use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::Telling;
 use super::board::{Board, Stopping};
+use super::{Slots, Telling};
 use crate::Tid;
 
 /// Threads that were asked to stop (`PTRACE_INTERRUPT`) and whose registers have not been put
@@ -24,41 +23,30 @@ pub struct Stops(Rc<Inner>);
 struct Inner {
     telling: Rc<Telling>,
     slots: RefCell<Slots>,
-}
-
-#[derive(Debug, Default)]
-struct Slots {
-    of: HashMap<Tid, u32>,
-    free: BTreeSet<u32>,
-    used: u32,
+    /// Which of them a thread has.
+    of: RefCell<HashMap<Tid, u32>>,
 }
 
 impl Stops {
     pub(super) fn new(telling: Rc<Telling>) -> Self {
-        let slots = RefCell::default();
-        Self(Rc::new(Inner { telling, slots }))
+        let (slots, of) = <_>::default();
+        Self(Rc::new(Inner { telling, slots, of }))
     }
 
     /// A thread that we trace is about to be asked to stop; `filtered` if it may have seccomp
     /// filters.
     pub fn begin(&self, tid: Tid, filtered: bool) {
-        let mut slots = self.0.slots.borrow_mut();
-        let slot = slots.free.pop_first().unwrap_or_else(|| {
-            slots.used += 1;
-            slots.used - 1
-        });
-        slots.of.insert(tid, slot);
+        let slot = self.0.slots.borrow_mut().take();
+        self.0.of.borrow_mut().insert(tid, slot);
         self.board().note(slot, Stopping { tid, filtered });
     }
 
     /// The thread's registers are right, or it is gone.
     pub fn done(&self, tid: Tid) {
-        let mut slots = self.0.slots.borrow_mut();
-        let Some(slot) = slots.of.remove(&tid) else {
-            return;
-        };
-        self.board().clear(slot);
-        slots.free.insert(slot);
+        if let Some(slot) = self.0.of.borrow_mut().remove(&tid) {
+            self.board().clear(slot);
+            self.0.slots.borrow_mut().give_back(slot);
+        }
     }
 
     fn board(&self) -> &Board {

@@ -82,8 +82,9 @@ impl Telling {
         self.send(Record::of(FORGET_ALL, 0), None)
     }
 
-    /// Says that there is nothing more to come.
+    /// Says that there is nothing more to come, and that we live: what we still trace is ours.
     pub(super) fn close(&self) {
+        self.board.clear_all();
         let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
     }
 

@@ -59,3 +59,20 @@ fn it_holds_the_thread_that_it_belongs_to() {
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
     assert!(status.contains(&format!("TracerPid:\t{}\n", caretaker.pid)));
 }
+
+#[test]
+fn who_lives_keeps_the_threads_that_it_was_stopping() {
+    let before = crate::sched::priority(None).unwrap();
+    let mut child = std::process::Command::new("sleep")
+        .arg("60")
+        .spawn()
+        .unwrap();
+    let caretaker = start();
+    let tid = Tid::new(child.id() as i32).unwrap();
+    caretaker.stops().unwrap().begin(tid, false);
+    drop(caretaker);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // To let its parent end, it would have hurried it.
+    assert_eq!(crate::sched::priority(None), Ok(before));
+}
