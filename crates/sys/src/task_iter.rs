@@ -12,6 +12,7 @@
 mod answers;
 mod btf;
 mod call;
+mod plan;
 mod program;
 mod record;
 mod types;
@@ -20,16 +21,17 @@ use core::marker::PhantomData;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 use crate::{Errno, Error, Pid, Result};
-use program::Program;
+use plan::{Layout, Plan};
+use program::Context;
 
 pub use record::{FileRecord, Objects, Plain, Shared, TaskRecord, ThreadRecord};
 pub use types::KernelTypes;
 
 /// What a record is of.
-pub trait Record: FromBytes + Default + sealed::Visited {}
+pub trait Record: FromZeros + IntoBytes + FromBytes + sealed::Visited {}
 
 impl Record for ThreadRecord {}
 impl Record for FileRecord {}
@@ -37,45 +39,52 @@ impl Record for TaskRecord {}
 
 mod sealed {
     use super::KernelTypes;
-    use super::program::Program;
+    use super::plan::Plan;
+    use super::program::Context;
 
     /// What the kernel visits.
     pub trait Visited {
         /// The kernel's function that a program takes part in.
         const ITERATION: &str;
 
+        /// What that is called with.
+        const CONTEXT: Context;
+
         /// Whether all threads of a task are visited, or the first one's own.
         const ALL_THREADS: bool;
 
-        /// The program that copies a record.
-        fn program(types: &KernelTypes) -> Option<Program>;
+        /// What a record is made of.
+        fn plan(types: &KernelTypes) -> Option<Plan>;
     }
 }
 
 impl sealed::Visited for ThreadRecord {
     const ITERATION: &str = "bpf_iter_task";
+    const CONTEXT: Context = program::TASKS;
     const ALL_THREADS: bool = true;
 
-    fn program(types: &KernelTypes) -> Option<Program> {
-        program::threads::program(types)
+    fn plan(types: &KernelTypes) -> Option<Plan> {
+        plan::threads::plan(types)
     }
 }
 
 impl sealed::Visited for TaskRecord {
     const ITERATION: &str = "bpf_iter_task";
+    const CONTEXT: Context = program::TASKS;
     const ALL_THREADS: bool = false;
 
-    fn program(types: &KernelTypes) -> Option<Program> {
-        program::task::program(types)
+    fn plan(types: &KernelTypes) -> Option<Plan> {
+        plan::task::plan(types)
     }
 }
 
 impl sealed::Visited for FileRecord {
     const ITERATION: &str = "bpf_iter_task_file";
+    const CONTEXT: Context = program::FILES;
     const ALL_THREADS: bool = false;
 
-    fn program(types: &KernelTypes) -> Option<Program> {
-        program::files::program(types)
+    fn plan(types: &KernelTypes) -> Option<Plan> {
+        plan::files::plan(types)
     }
 }
 
@@ -83,6 +92,7 @@ impl sealed::Visited for FileRecord {
 #[derive(Debug)]
 pub struct Reader<R> {
     program: OwnedFd,
+    layout: Arc<Layout>,
     /// Held while it runs: it has room for one record.
     running: Arc<Mutex<()>>,
     of: PhantomData<R>,
@@ -92,9 +102,9 @@ fn missing() -> Error {
     Error::new("search in BTF", 0, Errno::NOENT)
 }
 
-/// A program that is still to be loaded into the kernel, which takes up to a millisecond.
+/// A program that is still to be loaded into the kernel, which takes some tenths of a millisecond.
 pub struct Unloaded<R> {
-    program: Program,
+    layout: Layout,
     /// The BTF id of the kernel's function that it takes part in.
     function: u32,
     of: PhantomData<R>,
@@ -107,10 +117,10 @@ impl<R: Record> Unloaded<R> {
     ///
     /// ENOENT where the kernel's structures are others.
     pub fn new(types: &KernelTypes) -> Result<Self> {
-        let found = R::program(types).zip(types.function(R::ITERATION));
-        let (program, function) = found.ok_or_else(missing)?;
+        let found = R::plan(types).zip(types.function(R::ITERATION));
+        let (plan, function) = found.ok_or_else(missing)?;
         Ok(Self {
-            program,
+            layout: plan.lay_out(),
             function,
             of: PhantomData,
         })
@@ -123,11 +133,12 @@ impl<R: Record> Unloaded<R> {
     /// EPERM without CAP_BPF and CAP_PERFMON; EINVAL where the kernel is older than Linux 6.1.
     pub fn load(self) -> Result<Reader<R>> {
         let failed = |call| move |errno| Error::new(call, 0, errno);
-        let room = call::room(self.program.record_len()).map_err(failed("BPF_MAP_CREATE"))?;
-        let instructions = self.program.instructions(room.as_fd());
+        let room = call::room(self.layout.len).map_err(failed("BPF_MAP_CREATE"))?;
+        let instructions = program::instructions(&R::CONTEXT, &self.layout, room.as_fd());
         let program = call::load(&instructions, program::LICENSE, self.function);
         Ok(Reader {
             program: program.map_err(failed("BPF_PROG_LOAD"))?,
+            layout: Arc::new(self.layout),
             running: Arc::default(),
             of: PhantomData,
         })
@@ -172,6 +183,7 @@ impl<R: Record> Reader<R> {
         Ok(Records {
             pid,
             link,
+            layout: Arc::clone(&self.layout),
             running: Arc::clone(&self.running),
             of: PhantomData,
         })
@@ -183,6 +195,7 @@ impl<R: Record> Reader<R> {
 pub struct Records<R> {
     pid: Pid,
     link: OwnedFd,
+    layout: Arc<Layout>,
     running: Arc<Mutex<()>>,
     of: PhantomData<R>,
 }
@@ -208,10 +221,12 @@ impl<R: Record> Records<R> {
                 Err(errno) => return Err(failed("read of a BPF iterator")(errno)),
             }
         }
-        Ok(bytes
-            .chunks_exact(size_of::<R>())
-            .map(|record| R::read_from_bytes(record).expect("its own size"))
-            .collect())
+        let record = |room| {
+            let mut record = R::new_zeroed();
+            self.layout.fill(room, record.as_mut_bytes());
+            record
+        };
+        Ok(bytes.chunks_exact(self.layout.len).map(record).collect())
     }
 }
 

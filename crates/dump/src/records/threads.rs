@@ -33,7 +33,7 @@ impl Threads {
 
     /// Whether the thread is known to have no children.
     pub fn is_childless(&self, tid: Tid) -> bool {
-        self.of(tid).is_some_and(|record| !record.has_children())
+        self.of(tid).is_some_and(|record| record.has_children == 0)
     }
 
     /// The records, if that of the leader says what its `status` and its entries of the GDT say:

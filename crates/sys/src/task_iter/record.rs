@@ -17,11 +17,6 @@ pub struct ThreadRecord {
     /// Stands for its control groups (`cgroups`): threads with the same number
     /// are in the same groups of all hierarchies (`struct css_set`).
     pub groups: u64,
-    /// Where its list of children (`children`) leads to, which is the list itself where it has
-    /// none: of the thread, not of its process.
-    pub first_child: u64,
-    /// Where that list is.
-    pub children: u64,
     /// Stands for its credentials (`cred`): threads with the same number have the same users, groups
     /// and capabilities.
     pub credentials: u64,
@@ -47,15 +42,9 @@ pub struct ThreadRecord {
     pub securebits: u32,
     /// Its seccomp mode (`seccomp.mode`).
     pub seccomp: u32,
-    /// Keeps the size a multiple of eight.
-    pub reserved: u32,
-}
-
-impl ThreadRecord {
-    /// Whether the thread has children: `/proc/PID/task/TID/children` lists them.
-    pub fn has_children(&self) -> bool {
-        self.first_child != self.children
-    }
+    /// Whether it has children (`children`), 0 or 1: the thread, not its process.
+    /// `/proc/PID/task/TID/children` lists them.
+    pub has_children: u32,
 }
 
 /// What the kernel has written down of one descriptor.

@@ -99,7 +99,7 @@ fn only_a_thread_with_children_has_some() {
     let without = tid();
     let has = |tid| {
         let record = records.iter().find(|record| record.tid == tid);
-        record.unwrap().has_children()
+        record.unwrap().has_children == 1
     };
     assert!(has(with) && !has(without));
 }

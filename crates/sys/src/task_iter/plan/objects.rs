@@ -1,13 +1,10 @@
 //! What a task can share with others.
 
-use core::mem::offset_of;
+use super::Plan;
+use crate::task_iter::{KernelTypes, Objects};
 
-use super::{Program, STORE_32};
-use crate::task_iter::KernelTypes;
-use crate::task_iter::Objects;
-
-/// Copies what the task in r7 can share.
-pub(super) fn part(types: &KernelTypes, program: &mut Program) -> Option<()> {
+/// Adds what the task that is visited can share.
+pub(super) fn part(types: &KernelTypes, plan: &mut Plan) -> Option<()> {
     for (field, to) in [
         ("mm", place!(Objects, memory)),
         ("files", place!(Objects, files)),
@@ -15,7 +12,7 @@ pub(super) fn part(types: &KernelTypes, program: &mut Program) -> Option<()> {
         ("sighand", place!(Objects, actions)),
         ("nsproxy", place!(Objects, namespaces)),
     ] {
-        program.of_task(types, field, to)?;
+        plan.of_task(types, field, to)?;
     }
     for (field, to) in [
         (("cred", "cred", "user_ns"), place!(Objects, users)),
@@ -24,8 +21,7 @@ pub(super) fn part(types: &KernelTypes, program: &mut Program) -> Option<()> {
         (("thread_pid", "pid", "level"), place!(Objects, pid_level)),
         (("mm", "mm_struct", "exe_file"), place!(Objects, program)),
     ] {
-        program.behind_task(types, field, to)?;
+        plan.of_structure(types, field, to)?;
     }
-    program.constant(STORE_32, offset_of!(Objects, reserved), 0);
     Some(())
 }
