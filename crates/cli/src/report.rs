@@ -148,8 +148,8 @@ pub fn print_summary(
         false => Box::new(io::stdout().lock()),
     };
     if json {
-        serde_json::to_writer(&mut out, &as_json(pid, options, summary))?;
-        return writeln!(out);
+        let json = serde_json::to_string(&as_json(pid, options, summary));
+        return writeln!(out, "{}", json.map_err(io::Error::other)?);
     }
     let (dir, to) = match place {
         Place::Dir(dir) => (dir.display().to_string(), dir.display().to_string()),

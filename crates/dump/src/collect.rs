@@ -95,10 +95,10 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
         };
         let mut files = FilesDump::new(Images::of(set), (around, pids.clone()), options)?;
         let mut mapped_files = KnownFiles::new();
-        for mappings in prepared.mappings.values() {
+        for mappings in prepared.mapped.mappings.values() {
             links::foresee(&mut files, &mut mapped_files, mappings);
         }
-        let tasks = prepared.mappings.keys().copied();
+        let tasks = prepared.mapped.mappings.keys().copied();
         files.foresee_descriptors(tasks.filter(|pid| !records.have_files(*pid)));
         Ok(Self {
             set,
@@ -257,6 +257,6 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
 
 /// The tasks of a tree that was looked at, the root first.
 fn tasks_of(root: Pid, prepared: &Prepared) -> Vec<Pid> {
-    let others = prepared.mappings.keys().filter(|pid| **pid != root);
+    let others = prepared.mapped.mappings.keys().filter(|pid| **pid != root);
     std::iter::once(root).chain(others.copied()).collect()
 }

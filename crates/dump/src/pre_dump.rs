@@ -46,7 +46,7 @@ fn copy(root: Pid, options: &Options, server: Option<PageServer>) -> Result<(Sum
         .cancel(options.cancel.clone())
         .server(server.as_ref());
     let mut summary = Summary::default();
-    for (&pid, mappings) in &prepared.mappings {
+    for (&pid, mappings) in &prepared.mapped.mappings {
         let id = prepared.pids.task(pid)?;
         let found = match pages.pre_dump(id, mappings, prepared.parent(pid)) {
             Ok(found) => found.stats,

@@ -2,13 +2,16 @@
 
 mod task;
 
+use std::panic::resume_unwind;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use commensal_sys::Pid;
 
-use crate::files::{self, Unsaved};
+use crate::files::{self, Around, Unsaved};
+use crate::mm::Allow;
 use crate::pidns::Pids;
-use crate::prepare::{Known, Prepared};
+use crate::prepare::{Known, Mapped, Prepared};
 use crate::records::Loading;
 use crate::task::unsaved;
 use crate::tree::ids::Ids;
@@ -64,12 +67,23 @@ fn look(root: Pid, options: &Options, readers: &Loading) -> Result<(Prepared, Wa
     let inside = Pids::of(&namespaces, live.iter().chain(&zombies).map(names))?;
     let pids: Vec<Pid> = live.iter().map(|task| task.pid).collect();
     let zombies: Vec<Pid> = zombies.iter().map(|task| task.pid).collect();
-    let ids = Ids::new(namespaces.own())?;
-    let mut refusals = sharing(&pids, &ids)?;
-    let known = (&inside, &users, &namespaces);
-    refusals.extend(mnt::check(&pids, known, options)?);
-    let (refused, unsaved, around) = files::check(&pids, &zombies, known, options)?;
+    let allow = Allow {
+        protection_keys: options.accept_loss,
+        uprobes: options.allow_uprobes,
+        system_v: namespaces.has_own("ipc"),
+    };
+    // To read what is mapped takes as long as all the rest.
+    let (mapped, rest) = thread::scope(|scope| {
+        let mapped = scope.spawn(|| Mapped::look(&pids, readers, allow));
+        let rest = beside_memory((&pids, &zombies), (&inside, &users, &namespaces), options);
+        (
+            mapped.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            rest,
+        )
+    });
+    let ((ids, unsaved, around, mut refusals), (mapped, refused)) = (rest?, mapped?);
     refusals.extend(refused);
+    none(refusals)?;
     let known = Known {
         ids,
         namespaces,
@@ -77,15 +91,29 @@ fn look(root: Pid, options: &Options, readers: &Loading) -> Result<(Prepared, Wa
         users,
         around,
     };
-    let with = (readers, options);
-    let prepared = Prepared::new(root, &pids, known, with, &mut refusals)?;
-    none(refusals)?;
+    let prepared = Prepared::new(root, mapped, known, options)?;
     let warnings = Warnings {
         root,
         live,
         unsaved,
     };
     Ok((prepared, warnings))
+}
+
+/// What there is beside the memory of the `live` tasks and of zombies: our own objects, what there is to
+/// warn of, what is around the descriptors, and all that cannot be dumped.
+fn beside_memory(
+    (live, zombies): (&[Pid], &[Pid]),
+    known: (&Pids, &Users, &IdsOfTree),
+    options: &Options,
+) -> Result<(Ids, Unsaved, Around, Vec<Refusal>)> {
+    let (_, _, namespaces) = known;
+    let ids = Ids::new(namespaces.own())?;
+    let mut refusals = sharing(live, &ids)?;
+    refusals.extend(mnt::check(live, known, options)?);
+    let (refused, unsaved, around) = files::check(live, zombies, known, options)?;
+    refusals.extend(refused);
+    Ok((ids, unsaved, around, refusals))
 }
 
 /// What there is to warn of where nothing was refused.

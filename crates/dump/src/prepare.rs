@@ -1,6 +1,8 @@
 //! What is read of the tree while it still runs, so that it need not be read
 //! while it stands still.
 
+mod mapped;
+
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -9,21 +11,21 @@ use commensal_sys::Pid;
 
 use crate::cgroup::Cgroups;
 use crate::files::Around;
-use crate::mm::{Allow, MappedFileCache, Mappings, PageWriter, Tracker};
+use crate::mm::{Mappings, PageWriter, Tracker};
 use crate::pidns::Pids;
-use crate::records::{Loading, Records};
 use crate::rounds::Rounds;
 use crate::tree::ids::Ids;
 use crate::tree::namespaces::IdsOfTree;
 use crate::userns::Users;
-use crate::{Error, Options, Refusal, Result};
+use crate::{Error, Options, Result};
+
+pub use mapped::Mapped;
 
 /// What is known of the tree, and of ourselves, before the tree is stopped.
 #[derive(Debug)]
 pub struct Prepared {
-    allow: Allow,
-    pub(crate) files: MappedFileCache,
-    pub(crate) mappings: HashMap<Pid, Mappings>,
+    /// Their memory.
+    pub mapped: Mapped,
     /// With our own objects in it.
     pub ids: Ids,
     /// With our own groups in it; `None` where groups are not dumped.
@@ -40,13 +42,9 @@ pub struct Prepared {
     pub users: Users,
     /// What is around its descriptors.
     pub around: Around,
-    /// What the kernel has written down of them.
-    pub records: Records,
-    /// How far the kernel's count of changes was when the mappings of each were read.
-    changes: HashMap<Pid, u64>,
 }
 
-/// What is known of the tree before its memory is looked at, as [`Prepared`] has it.
+/// What is known of the tree beside its memory, as [`Prepared`] has it.
 pub struct Known {
     /// With our own objects in it.
     pub ids: Ids,
@@ -61,19 +59,12 @@ pub struct Known {
 }
 
 impl Prepared {
-    /// Reads the mappings of the running `tasks`, below `root`, of which so much is `known`, and adds
-    /// everything that cannot be dumped to `refusals`.
+    /// What is known of the tree of `root`, whose memory was looked at.
     ///
     /// # Errors
     ///
-    /// Where a task that is there cannot be read.
-    pub fn new(
-        root: Pid,
-        tasks: &[Pid],
-        known: Known,
-        (readers, options): (&Loading, &Options),
-        refusals: &mut Vec<Refusal>,
-    ) -> Result<Self> {
+    /// Where its control groups cannot be read.
+    pub fn new(root: Pid, mapped: Mapped, known: Known, options: &Options) -> Result<Self> {
         let Known {
             ids,
             namespaces,
@@ -84,14 +75,8 @@ impl Prepared {
         let cgroups = options
             .cgroups
             .then(|| Cgroups::new(root, &namespaces, options));
-        let mut prepared = Self {
-            allow: Allow {
-                protection_keys: options.accept_loss,
-                uprobes: options.allow_uprobes,
-                system_v: namespaces.has_own("ipc"),
-            },
-            files: MappedFileCache::default(),
-            mappings: HashMap::new(),
+        Ok(Self {
+            mapped,
             ids,
             cgroups: cgroups.transpose()?,
             trackers: HashMap::new(),
@@ -100,22 +85,7 @@ impl Prepared {
             pids,
             users,
             around,
-            records: Records::of(tasks, readers.readers()),
-            changes: HashMap::new(),
-        };
-        for &pid in tasks {
-            match prepared.read(pid) {
-                Ok(mappings) => {
-                    prepared.mappings.insert(pid, mappings);
-                }
-                Err(Error::Refused(found)) => refusals.extend(found),
-                // It ended, or became another program: seen again when it
-                // stands still.
-                Err(Error::Gone { .. } | Error::Proc { .. } | Error::Sys(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(prepared)
+        })
     }
 
     /// Makes room for the pages that the tasks have now; gives their bytes.
@@ -125,7 +95,7 @@ impl Prepared {
     /// Where there is no room for them.
     pub fn reserve<S: ImageSink>(&self, pages: &PageWriter<'_, S>) -> Result<u64> {
         let mut sizes = Vec::new();
-        for (pid, mappings) in &self.mappings {
+        for (pid, mappings) in &self.mapped.mappings {
             let Ok(id) = self.pids.task(*pid) else {
                 continue;
             };
@@ -147,14 +117,7 @@ impl Prepared {
     ///
     /// As [`Mappings::read`].
     pub fn mappings(&mut self, pid: Pid, same: bool) -> Result<Mappings> {
-        let mut mappings = match self.mappings.remove(&pid) {
-            Some(mappings) if same && self.files.names_hold() => mappings,
-            Some(mut mappings) => {
-                mappings.refresh(&mut self.files)?;
-                mappings
-            }
-            None => self.read(pid)?,
-        };
+        let mut mappings = self.mapped.take(pid, same)?;
         if let Some(mut tracker) = self.trackers.remove(&pid)
             && tracker.register(&mappings).is_ok()
         {
@@ -162,12 +125,6 @@ impl Prepared {
             self.trackers.insert(pid, tracker);
         }
         Ok(mappings)
-    }
-
-    /// Whether the mappings of a task that stands still, and their flags, are as they were read, by how far
-    /// the kernel has counted their `changes` now, if it tells.
-    pub fn mappings_hold(&self, pid: Pid, changes: Option<u64>) -> bool {
-        changes.is_some() && self.changes.get(&pid) == changes.as_ref()
     }
 
     /// What is known of the written pages of a task, with pre-copy.
@@ -183,7 +140,7 @@ impl Prepared {
     pub fn build_on(&mut self, target: &Path, dir: &ImagesDir) -> Result<()> {
         dir.link_parent(target)?;
         let parent = dir.path().join("parent");
-        for &pid in self.mappings.keys() {
+        for &pid in self.mapped.mappings.keys() {
             let image = self.pids.task(pid)?.pagemap();
             self.parents
                 .extend(PageChain::open(&parent, image)?.map(|chain| (pid, chain)));
@@ -194,12 +151,5 @@ impl Prepared {
     /// The pages of a task in the images that this dump builds on.
     pub fn parent(&self, pid: Pid) -> Option<&PageChain> {
         self.parents.get(&pid)
-    }
-
-    pub(crate) fn read(&mut self, pid: Pid) -> Result<Mappings> {
-        self.changes.remove(&pid);
-        let changes = self.records.mapping_changes(pid);
-        self.changes.extend(changes.map(|changes| (pid, changes)));
-        Mappings::read(pid, &mut self.files, self.allow)
     }
 }

@@ -34,7 +34,7 @@ impl Prepared {
     /// cannot be dumped; [`Error::Image`]; [`Error::Cancelled`].
     pub fn pre_copy(&mut self, how: &PreCopy, dir: &ImagesDir, options: &Options) -> Result<()> {
         let started = Instant::now();
-        self.trackers = trackers(self.mappings.keys().copied())?;
+        self.trackers = trackers(self.mapped.mappings.keys().copied())?;
         let mut rounds = Rounds::default();
         let mut rule = Rule::new(*how);
         loop {
@@ -74,13 +74,14 @@ impl Prepared {
     /// One round of one task. One that cannot go on is not tracked any more:
     /// its memory is then copied whole while it stands still.
     fn task_round(&mut self, pid: Pid, pages: &PageWriter<'_, ImagesDir>) -> Result<u64> {
-        let (Some(mut tracker), Some(mappings)) =
-            (self.trackers.remove(&pid), self.mappings.get_mut(&pid))
-        else {
+        let (Some(mut tracker), Some(mappings)) = (
+            self.trackers.remove(&pid),
+            self.mapped.mappings.get_mut(&pid),
+        ) else {
             return Ok(0);
         };
         let result = mappings
-            .refresh(&mut self.files)
+            .refresh(&mut self.mapped.files)
             .and_then(|()| tracker.register_running(mappings))
             .and_then(|()| pages.round(self.pids.task(pid)?, mappings, &mut tracker));
         match result {
@@ -108,11 +109,11 @@ impl Prepared {
     /// only what changes from here on is read.
     fn read_again(&mut self) -> Result<()> {
         for pid in self.trackers.keys().copied().collect::<Vec<_>>() {
-            match self.read(pid) {
-                Ok(mappings) => drop(self.mappings.insert(pid, mappings)),
+            match self.mapped.read(pid) {
+                Ok(mappings) => drop(self.mapped.mappings.insert(pid, mappings)),
                 Err(error @ Error::Refused(_)) => return Err(error),
                 // It ended: the frozen tree will be without it.
-                Err(_) => drop(self.mappings.remove(&pid)),
+                Err(_) => drop(self.mapped.mappings.remove(&pid)),
             }
         }
         Ok(())

@@ -160,8 +160,9 @@ fn run_here<S: ImageSink>(
         .cancel(options.cancel.clone())
         .progress(&copied)
         .server(server.as_ref());
-    let records = std::mem::take(&mut prepared.records);
-    let records = records.with_files(prepared.mappings.keys(), readers.files());
+    let records = std::mem::take(&mut prepared.mapped.records);
+    let open = prepared.mapped.open_descriptors();
+    let records = records.with_files(prepared.mapped.mappings.keys(), open, readers.readers());
     let of_all = (records, prepared.cgroups.take());
     let prepared = RwLock::new(prepared);
     let look_closer = || {

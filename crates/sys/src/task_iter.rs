@@ -102,57 +102,27 @@ fn missing() -> Error {
     Error::new("search in BTF", 0, Errno::NOENT)
 }
 
-/// A program that is still to be loaded into the kernel, which takes some tenths of a millisecond.
-pub struct Unloaded<R> {
-    layout: Layout,
-    /// The BTF id of the kernel's function that it takes part in.
-    function: u32,
-    of: PhantomData<R>,
-}
-
-impl<R: Record> Unloaded<R> {
-    /// Makes the program.
+impl<R: Record> Reader<R> {
+    /// Makes the program and loads it into the kernel, which takes some tenths of a millisecond.
     ///
     /// # Errors
     ///
-    /// ENOENT where the kernel's structures are others.
-    pub fn new(types: &KernelTypes) -> Result<Self> {
+    /// ENOENT where the kernel's structures are others; EPERM without CAP_BPF and CAP_PERFMON; EINVAL where
+    /// the kernel is older than Linux 6.1.
+    pub fn load(types: &KernelTypes) -> Result<Self> {
+        let failed = |call| move |errno| Error::new(call, 0, errno);
         let found = R::plan(types).zip(types.function(R::ITERATION));
         let (plan, function) = found.ok_or_else(missing)?;
+        let layout = plan.lay_out();
+        let room = call::room(layout.len).map_err(failed("BPF_MAP_CREATE"))?;
+        let instructions = program::instructions(&R::CONTEXT, &layout, room.as_fd());
+        let program = call::load(&instructions, program::LICENSE, function);
         Ok(Self {
-            layout: plan.lay_out(),
-            function,
-            of: PhantomData,
-        })
-    }
-
-    /// Loads it.
-    ///
-    /// # Errors
-    ///
-    /// EPERM without CAP_BPF and CAP_PERFMON; EINVAL where the kernel is older than Linux 6.1.
-    pub fn load(self) -> Result<Reader<R>> {
-        let failed = |call| move |errno| Error::new(call, 0, errno);
-        let room = call::room(self.layout.len).map_err(failed("BPF_MAP_CREATE"))?;
-        let instructions = program::instructions(&R::CONTEXT, &self.layout, room.as_fd());
-        let program = call::load(&instructions, program::LICENSE, self.function);
-        Ok(Reader {
             program: program.map_err(failed("BPF_PROG_LOAD"))?,
-            layout: Arc::new(self.layout),
+            layout: Arc::new(layout),
             running: Arc::default(),
             of: PhantomData,
         })
-    }
-}
-
-impl<R: Record> Reader<R> {
-    /// Makes the program, and loads it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Unloaded::new`] and [`Unloaded::load`].
-    pub fn load(types: &KernelTypes) -> Result<Self> {
-        Unloaded::new(types)?.load()
     }
 
     /// Directs the program at one task.

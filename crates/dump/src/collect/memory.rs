@@ -88,7 +88,7 @@ impl<'p, 's, S: ImageSink> Memory<'p, 's, S> {
             entered,
             mapping_changes,
         } = asked;
-        let same = prepared.mappings_hold(pid, mapping_changes);
+        let same = prepared.mapped.hold(pid, mapping_changes);
         let mut mappings = prepared.mappings(pid, same)?;
         if forked {
             mappings.may_have_forked();

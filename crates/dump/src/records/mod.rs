@@ -12,7 +12,7 @@ mod threads;
 use std::collections::HashMap;
 
 use commensal_sys::Pid;
-use commensal_sys::task_iter::{self, FileRecord, Objects, Reader, TaskRecord, ThreadRecord};
+use commensal_sys::task_iter::{self, FileRecord, Objects, TaskRecord, ThreadRecord};
 
 use crate::proc;
 
@@ -49,13 +49,17 @@ impl Records {
         }
     }
 
-    /// Gets ready to read of the descriptors of these tasks, too: not where there is no reader.
+    /// Gets ready to read of the descriptors of these tasks, too, if they have so many `open` that it pays.
     pub fn with_files<'t>(
         self,
         tasks: impl Iterator<Item = &'t Pid>,
-        reader: Option<&Reader<FileRecord>>,
+        open: u32,
+        readers: Option<&Readers>,
     ) -> Self {
-        let files = |pid: &Pid| Some((*pid, reader?.of(*pid).ok()?));
+        /// With fewer, asking for each takes less time than making the kernel ready to tell of all.
+        const MANY: u32 = 32;
+        let reader = readers.filter(|_| open >= MANY).and_then(Readers::files);
+        let files = |pid: &Pid| Some((*pid, reader.as_ref()?.of(*pid).ok()?));
         Self {
             files: tasks.filter_map(files).collect(),
             ..self
@@ -82,12 +86,20 @@ impl Records {
         }
     }
 
-    /// How often the mappings of a task were locked to be changed: as long as that is the same, none came,
-    /// went, or got other flags. `None` where the kernel does not tell.
+    /// How often the mappings of a task that stands still were locked to be changed: as long as that is the
+    /// same, none came, went, or got other flags. `None` where the kernel does not tell.
     pub fn mapping_changes(&self, pid: Pid) -> Option<u64> {
         let read = self.read.get(&pid).copied();
-        let record = read.or_else(|| self.now(pid))?;
-        Some(record.leader.mapping_changes).filter(|changes| *changes != 0)
+        changes(&read.or_else(|| self.now(pid))?)
+    }
+
+    /// The same of a task that runs, and how many descriptors it has open (of its first 256).
+    pub fn running(&self, pid: Pid) -> (Option<u64>, u32) {
+        let record = self.now(pid);
+        (
+            record.as_ref().and_then(changes),
+            record.map_or(0, |record| record.shared.open_count()),
+        )
     }
 
     /// What the kernel has for the objects of ours and of these tasks, if it tells of all of them.
@@ -126,6 +138,10 @@ impl Records {
         let records = records.into_iter().flatten();
         records.map(|file| (file.fd as i32, file)).collect()
     }
+}
+
+fn changes(record: &TaskRecord) -> Option<u64> {
+    Some(record.leader.mapping_changes).filter(|changes| *changes != 0)
 }
 
 fn threads(tasks: &[Pid], readers: &Readers) -> HashMap<Pid, task_iter::Records<ThreadRecord>> {

@@ -1,14 +1,11 @@
 //! Getting ready to read records.
 
 use std::path::Path;
-use std::sync::LazyLock;
-use std::sync::mpsc::channel;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use commensal_sys::Result;
-use commensal_sys::task_iter::{
-    FileRecord, KernelTypes, Reader, TaskRecord, ThreadRecord, Unloaded,
-};
+use commensal_sys::task_iter::{FileRecord, KernelTypes, Reader, TaskRecord, ThreadRecord};
 
 use super::task;
 
@@ -17,61 +14,70 @@ const KEPT: &str = "/run/commensal.types";
 
 /// What reads records of any task and of its threads.
 pub struct Readers {
-    types: KernelTypes,
+    types: Mutex<KernelTypes>,
     pub(super) tasks: Reader<TaskRecord>,
     /// Our own record, to tell what flags mean.
     pub(super) own: Option<Box<TaskRecord>>,
 }
 
 impl Readers {
-    /// Gives what is to read records of descriptors, too.
-    fn load() -> Result<(Self, Unloaded<FileRecord>)> {
+    fn load() -> Result<Self> {
         let types = KernelTypes::read(Some(Path::new(KEPT)))?;
         let tasks = Reader::load(&types)?;
-        let files = Unloaded::new(&types)?;
-        if let Err(error) = types.keep(Path::new(KEPT)) {
-            tracing::debug!(%error, "what was found in the kernel's types is not kept in {KEPT}");
-        }
-        let readers = Self {
+        Ok(Self {
             own: task::own(&tasks).map(Box::new),
             tasks,
-            types,
-        };
-        Ok((readers, files))
+            types: Mutex::new(types),
+        })
+    }
+
+    /// Keeps what was found in the kernel's types.
+    fn keep(&self) {
+        if let Err(error) = self.types().keep(Path::new(KEPT)) {
+            tracing::debug!(%error, "what was found in the kernel's types is not kept in {KEPT}");
+        }
+    }
+
+    fn types(&self) -> MutexGuard<'_, KernelTypes> {
+        self.types.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What reads the records of threads, for a task that has more than one.
     pub(super) fn threads(&self) -> Result<Reader<ThreadRecord>> {
-        Reader::load(&self.types)
+        let reader = Reader::load(&self.types());
+        self.keep();
+        reader
+    }
+
+    /// What reads the records of descriptors, for tasks that have many; `None` where the kernel does not
+    /// tell.
+    pub(super) fn files(&self) -> Option<Reader<FileRecord>> {
+        let reader = Reader::load(&self.types()).inspect_err(told);
+        self.keep();
+        reader.ok()
     }
 }
 
-/// Readers that a thread of its own gets ready: that takes two milliseconds, longer than the look at a
-/// running task of which nothing is known, and twice as long for the first dump since the kernel was
-/// started. Those of tasks, which are wanted first, come first.
-pub struct Loading {
-    readers: Awaited<Readers>,
-    files: Awaited<Reader<FileRecord>>,
+fn told(error: &commensal_sys::Error) {
+    tracing::debug!(%error, "the kernel does not tell of tasks: they are asked");
 }
 
-type Awaited<T> = LazyLock<Option<T>, Box<dyn FnOnce() -> Option<T> + Send>>;
+/// Readers that a thread of its own gets ready: that takes longer than the first look at a running task of
+/// which nothing is known, and much longer for the first dump since the kernel was started.
+pub struct Loading {
+    readers: LazyLock<Option<Readers>, Box<dyn FnOnce() -> Option<Readers> + Send>>,
+}
 
 impl Loading {
     /// Begins.
     pub fn begin() -> Self {
-        let (ready, readers) = channel();
-        let loading = thread::spawn(move || {
-            let told = |error: &_| {
-                tracing::debug!(%error, "the kernel does not tell of tasks: they are asked");
-            };
-            let (loaded, files) = Readers::load().inspect_err(told).ok()?;
-            // Nobody waits for them where nothing is dumped.
-            let _ = ready.send(loaded);
-            files.load().inspect_err(told).ok()
+        let loading = thread::spawn(|| {
+            let readers = Readers::load().inspect_err(told).ok()?;
+            readers.keep();
+            Some(readers)
         });
         Self {
-            readers: LazyLock::new(Box::new(move || readers.recv().ok())),
-            files: LazyLock::new(Box::new(|| loading.join().ok().flatten())),
+            readers: LazyLock::new(Box::new(|| loading.join().ok().flatten())),
         }
     }
 
@@ -79,17 +85,11 @@ impl Loading {
     pub fn none() -> Self {
         Self {
             readers: LazyLock::new(Box::new(|| None)),
-            files: LazyLock::new(Box::new(|| None)),
         }
     }
 
-    /// Waits for those of tasks and threads; `None` where the kernel does not tell.
+    /// Waits for them; `None` where the kernel does not tell.
     pub fn readers(&self) -> Option<&Readers> {
         self.readers.as_ref()
-    }
-
-    /// Waits for that of descriptors; `None` where the kernel does not tell.
-    pub fn files(&self) -> Option<&Reader<FileRecord>> {
-        self.files.as_ref()
     }
 }

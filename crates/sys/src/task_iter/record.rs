@@ -110,6 +110,18 @@ pub struct Shared {
     pub child_subreaper: u32,
 }
 
+impl Shared {
+    /// How many of the first 256 descriptors are open.
+    pub fn open_count(&self) -> u32 {
+        let words = self.open.iter().zip((0..).step_by(64));
+        let there = words.map(|(word, first)| {
+            let bits = self.max_fds.saturating_sub(first).min(64);
+            word & 1u64.checked_shl(bits).map_or(u64::MAX, |bit| bit - 1)
+        });
+        there.map(u64::count_ones).sum()
+    }
+}
+
 /// What a task can share with others, each told by a number that stands for it: those with the same
 /// number have the same.
 #[derive(

@@ -22,7 +22,11 @@ pub fn plan(types: &KernelTypes) -> Option<Plan> {
         file("f_flags")?,
         place!(FileRecord, flags),
     );
-    plan.copy(Structure::VISITED, file("f_path")?, place!(FileRecord, path));
+    plan.copy(
+        Structure::VISITED,
+        file("f_path")?,
+        place!(FileRecord, path),
+    );
     let inode = plan.behind(Structure::VISITED, file("f_inode")?);
     let locks = plan.behind(inode, types.field("inode", "i_flctx")?);
     for (list, kind) in [

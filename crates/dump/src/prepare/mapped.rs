@@ -1,0 +1,95 @@
+//! The memory of the running tasks.
+
+use std::collections::HashMap;
+
+use commensal_sys::Pid;
+
+use crate::mm::{Allow, MappedFileCache, Mappings};
+use crate::records::{Loading, Records};
+use crate::{Error, Refusal, Result};
+
+/// What is mapped into the tasks, and what the kernel has written down of them.
+#[derive(Debug)]
+pub struct Mapped {
+    allow: Allow,
+    pub(crate) files: MappedFileCache,
+    pub(crate) mappings: HashMap<Pid, Mappings>,
+    /// What the kernel has written down of the tasks.
+    pub records: Records,
+    /// How far the kernel's count of changes was when the mappings of each were read.
+    changes: HashMap<Pid, u64>,
+    /// How many descriptors each had open, where the kernel tells.
+    open: HashMap<Pid, u32>,
+}
+
+impl Mapped {
+    /// Reads the mappings of the running `tasks`; with it, all in them that cannot be dumped.
+    ///
+    /// # Errors
+    ///
+    /// Where a task that is there cannot be read.
+    pub fn look(tasks: &[Pid], readers: &Loading, allow: Allow) -> Result<(Self, Vec<Refusal>)> {
+        let mut mapped = Self {
+            allow,
+            files: MappedFileCache::default(),
+            mappings: HashMap::new(),
+            records: Records::of(tasks, readers.readers()),
+            changes: HashMap::new(),
+            open: HashMap::new(),
+        };
+        let mut refusals = Vec::new();
+        for &pid in tasks {
+            match mapped.read(pid) {
+                Ok(mappings) => {
+                    mapped.mappings.insert(pid, mappings);
+                }
+                Err(Error::Refused(found)) => refusals.extend(found),
+                // It ended, or became another program: seen again when it
+                // stands still.
+                Err(Error::Gone { .. } | Error::Proc { .. } | Error::Sys(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((mapped, refusals))
+    }
+
+    /// How many descriptors all tasks had open, where the kernel tells.
+    pub fn open_descriptors(&self) -> u32 {
+        self.open.values().sum()
+    }
+
+    /// Reads the mappings of a task.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mappings::read`].
+    pub fn read(&mut self, pid: Pid) -> Result<Mappings> {
+        self.changes.remove(&pid);
+        let (changes, open) = self.records.running(pid);
+        self.changes.extend(changes.map(|changes| (pid, changes)));
+        self.open.insert(pid, open);
+        Mappings::read(pid, &mut self.files, self.allow)
+    }
+
+    /// The mappings of a task that stands still; `same` if the kernel tells that none has changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mappings::read`].
+    pub fn take(&mut self, pid: Pid, same: bool) -> Result<Mappings> {
+        match self.mappings.remove(&pid) {
+            Some(mappings) if same && self.files.names_hold() => Ok(mappings),
+            Some(mut mappings) => {
+                mappings.refresh(&mut self.files)?;
+                Ok(mappings)
+            }
+            None => self.read(pid),
+        }
+    }
+
+    /// Whether the mappings of a task that stands still, and their flags, are as they were read, by how far
+    /// the kernel has counted their `changes` now, if it tells.
+    pub fn hold(&self, pid: Pid, changes: Option<u64>) -> bool {
+        changes.is_some() && self.changes.get(&pid) == changes.as_ref()
+    }
+}
