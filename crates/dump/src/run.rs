@@ -171,7 +171,8 @@ fn run_here<S: ImageSink>(
         let collector = Collector::prepare(root, &set, &prepared, of_all, &pages, options)?;
         // The tasks of a group that is frozen already could not be looked at: they do not come to rest.
         let looked_at = options.freeze_cgroup.is_none();
-        let candidates = tree::candidates(collector.tasks().filter(|_| looked_at))?;
+        let tasks = collector.tasks().filter(|_| looked_at);
+        let candidates = tree::candidates(tasks, |pid| prepared.mapped.is_told(pid))?;
         Ok::<_, Error>((collector, candidates))
     };
     let stages = Stages::new(hooks, network);

@@ -28,10 +28,23 @@ impl Candidate {
     ///
     /// [`Error::Gone`]; [`Error::Stuck`] after [`STOP_TIMEOUT`].
     pub fn look(pid: Pid) -> Result<Self, Error> {
-        let deadline = Instant::now() + STOP_TIMEOUT;
         let gadgets = Maps::read(pid)
             .ok()
             .and_then(|maps| Gadgets::find(pid, &maps));
+        Ok(Self {
+            gadgets,
+            ..Self::look_without_code(pid)?
+        })
+    }
+
+    /// The same of a task in which hardly any call will be made: the code for that is looked for when one
+    /// is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Candidate::look`].
+    pub fn look_without_code(pid: Pid) -> Result<Self, Error> {
+        let deadline = Instant::now() + STOP_TIMEOUT;
         let mut seccomp = HashMap::new();
         for tid in tids(pid)? {
             if let Some(status) = wait_until_interruptible(pid, tid, deadline)? {
@@ -40,7 +53,7 @@ impl Candidate {
         }
         Ok(Self {
             pid,
-            gadgets,
+            gadgets: None,
             seccomp,
         })
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use commensal_sys::Pid;
 
 use crate::mm::{Allow, MappedFileCache, Mappings};
-use crate::records::{Loading, Records};
+use crate::records::{Loading, Records, Running};
 use crate::{Error, Refusal, Result};
 
 /// What is mapped into the tasks, and what the kernel has written down of them.
@@ -16,10 +16,8 @@ pub struct Mapped {
     pub(crate) mappings: HashMap<Pid, Mappings>,
     /// What the kernel has written down of the tasks.
     pub records: Records,
-    /// How far the kernel's count of changes was when the mappings of each were read.
-    changes: HashMap<Pid, u64>,
-    /// How many descriptors each had open, where the kernel tells.
-    open: HashMap<Pid, u32>,
+    /// What the kernel told of each when its mappings were read.
+    told: HashMap<Pid, Running>,
 }
 
 impl Mapped {
@@ -34,8 +32,7 @@ impl Mapped {
             files: MappedFileCache::default(),
             mappings: HashMap::new(),
             records: Records::of(tasks, readers.readers()),
-            changes: HashMap::new(),
-            open: HashMap::new(),
+            told: HashMap::new(),
         };
         let mut refusals = Vec::new();
         for &pid in tasks {
@@ -55,7 +52,12 @@ impl Mapped {
 
     /// How many descriptors all tasks had open, where the kernel tells.
     pub fn open_descriptors(&self) -> u32 {
-        self.open.values().sum()
+        self.told.values().map(|told| told.open).sum()
+    }
+
+    /// Whether a task will hardly be entered.
+    pub fn is_told(&self, pid: Pid) -> bool {
+        self.told.get(&pid).is_some_and(|told| told.is_whole)
     }
 
     /// Reads the mappings of a task.
@@ -64,10 +66,9 @@ impl Mapped {
     ///
     /// As [`Mappings::read`].
     pub fn read(&mut self, pid: Pid) -> Result<Mappings> {
-        self.changes.remove(&pid);
-        let (changes, open) = self.records.running(pid);
-        self.changes.extend(changes.map(|changes| (pid, changes)));
-        self.open.insert(pid, open);
+        self.told.remove(&pid);
+        let told = self.records.running(pid);
+        self.told.extend(told.map(|told| (pid, told)));
         Mappings::read(pid, &mut self.files, self.allow)
     }
 
@@ -90,6 +91,7 @@ impl Mapped {
     /// Whether the mappings of a task that stands still, and their flags, are as they were read, by how far
     /// the kernel has counted their `changes` now, if it tells.
     pub fn hold(&self, pid: Pid, changes: Option<u64>) -> bool {
-        changes.is_some() && self.changes.get(&pid) == changes.as_ref()
+        let before = self.told.get(&pid).and_then(|told| told.mapping_changes);
+        changes.is_some() && before == changes
     }
 }

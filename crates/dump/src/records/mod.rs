@@ -33,6 +33,17 @@ pub struct Records {
     own: Option<Box<TaskRecord>>,
 }
 
+/// What is told of a task that runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Running {
+    /// As [`Records::mapping_changes`].
+    pub mapping_changes: Option<u64>,
+    /// How many of its first 256 descriptors are open.
+    pub open: u32,
+    /// Whether there is nothing that only it could tell, so that it will hardly be entered.
+    pub is_whole: bool,
+}
+
 impl Records {
     /// Gets ready to read of these `tasks` and their threads: none of it where there are no readers.
     pub fn of(tasks: &[Pid], readers: Option<&Readers>) -> Self {
@@ -93,13 +104,14 @@ impl Records {
         changes(&read.or_else(|| self.now(pid))?)
     }
 
-    /// The same of a task that runs, and how many descriptors it has open (of its first 256).
-    pub fn running(&self, pid: Pid) -> (Option<u64>, u32) {
-        let record = self.now(pid);
-        (
-            record.as_ref().and_then(changes),
-            record.map_or(0, |record| record.shared.open_count()),
-        )
+    /// What is told of a task that runs; `None` where the kernel does not tell.
+    pub fn running(&self, pid: Pid) -> Option<Running> {
+        let record = self.now(pid)?;
+        Some(Running {
+            mapping_changes: changes(&record),
+            open: record.shared.open_count(),
+            is_whole: record.plain.timers == 0 && Task::new(record, self.own.as_ref()?).is_some(),
+        })
     }
 
     /// What the kernel has for the objects of ours and of these tasks, if it tells of all of them.

@@ -16,15 +16,23 @@ use crate::{Error, Options, Place, Refusal, Result};
 /// The tasks of a tree that is about to be stopped, each as it was looked at.
 pub type Candidates = HashMap<Pid, Candidate>;
 
-/// Looks at the tasks of a tree that runs. One that is gone by now is left out.
+/// Looks at the tasks of a tree that runs, and for code in those that are not `told` of, and so entered. One
+/// that is gone by now is left out.
 ///
 /// # Errors
 ///
 /// Where a thread sleeps uninterruptibly for too long.
-pub fn candidates(pids: impl Iterator<Item = Pid>) -> Result<Candidates> {
+pub fn candidates(
+    pids: impl Iterator<Item = Pid>,
+    told: impl Fn(Pid) -> bool,
+) -> Result<Candidates> {
     let mut candidates = HashMap::new();
     for pid in pids {
-        match Candidate::look(pid) {
+        let looked = match told(pid) {
+            true => Candidate::look_without_code(pid),
+            false => Candidate::look(pid),
+        };
+        match looked {
             Ok(candidate) => drop(candidates.insert(pid, candidate)),
             Err(error) if error.is_gone() => {}
             Err(error) => return Err(error.into()),
