@@ -185,12 +185,11 @@ fn options(args: Args, images_dir: PathBuf) -> Options {
         skip_in_flight: args.skip_in_flight,
         external_unix: args.ext_unix_sk,
         accept_loss: args.accept_loss,
-        network_lock: match args.network_lock {
-            Some(LockMethod::Iptables) => NetworkLock::Iptables,
-            Some(LockMethod::Nftables) => NetworkLock::Nftables,
-            Some(LockMethod::Skip) => NetworkLock::Skip,
-            None => NetworkLock::installed(),
-        },
+        network_lock: args.network_lock.map(|method| match method {
+            LockMethod::Iptables => NetworkLock::Iptables,
+            LockMethod::Nftables => NetworkLock::Nftables,
+            LockMethod::Skip => NetworkLock::Skip,
+        }),
         bpf: !args.no_bpf,
         external: args.external,
         pre_copy: args.pre_copy.then(|| PreCopy {

@@ -9,8 +9,8 @@ use crate::{Error, NetworkLock, Options, Place, Refusal, Result};
 /// with it the lock that the restore takes away: that one has to be of nftables, too.
 pub fn lock_of_own_network(options: &Options, network: Option<&Entered>) -> Options {
     let mut options = options.clone();
-    if network.is_some() && options.network_lock == NetworkLock::Iptables {
-        options.network_lock = NetworkLock::Nftables;
+    if network.is_some() && options.network_lock() == NetworkLock::Iptables {
+        options.network_lock = Some(NetworkLock::Nftables);
     }
     options
 }

@@ -3,6 +3,7 @@
 use commensal_images::messages::{InventoryEntry, PluginsEntry, TaskKobjIdsEntry};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::collect::Collected;
 use crate::task::security;
 use crate::{NetworkLock, Options, proc};
 
@@ -10,29 +11,23 @@ use crate::{NetworkLock, Options, proc};
 const IMG_VERSION: u32 = 2;
 
 /// The inventory of the dump `run_id`, which makes a directory an image set.
-pub fn inventory(
-    options: &Options,
-    own: &TaskKobjIdsEntry,
-    cg_set: Option<u32>,
-    run_id: &str,
-    have_uprobes: bool,
-) -> InventoryEntry {
+pub fn inventory(options: &Options, collected: &Collected<'_>, run_id: &str) -> InventoryEntry {
     InventoryEntry {
         img_version: IMG_VERSION,
         fdinfo_per_id: Some(true),
-        root_ids: Some(own.clone()),
+        root_ids: Some(collected.own_ids.clone()),
         ns_per_id: Some(true),
-        root_cg_set: cg_set,
+        root_cg_set: collected.own_cgroups,
         lsmtype: Some(security::module().into()),
         tcp_close: options.tcp_close.then_some(true),
-        network_lock_method: Some(match options.network_lock {
+        network_lock_method: Some(match options.network_lock() {
             NetworkLock::Iptables => 0,
             NetworkLock::Nftables => 1,
             NetworkLock::Skip => 2,
         }),
         plugins_entry: Some(PluginsEntry::default()),
         dump_criu_run_id: Some(run_id.to_owned()),
-        allow_uprobes: have_uprobes.then_some(true),
+        allow_uprobes: collected.have_uprobes.then_some(true),
         ..InventoryEntry::default()
     }
 }

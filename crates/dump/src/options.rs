@@ -33,9 +33,9 @@ pub enum NetworkLock {
 }
 
 impl NetworkLock {
-    /// Iptables, which every CRIU's restore knows, where its programs are installed; nftables
-    /// otherwise.
-    pub fn installed() -> Self {
+    /// What is taken where nothing is said: to look for it takes longer than to dump a small table of
+    /// descriptors, so it is asked late.
+    pub(crate) fn installed() -> Self {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let installed =
             std::env::split_paths(&path).any(|dir| dir.join("iptables-restore").exists());
@@ -141,8 +141,9 @@ pub struct Options {
     pub tcp_close: bool,
     /// Leave out TCP connections that are not established yet, instead of refusing them.
     pub skip_in_flight: bool,
-    /// How packets are held back while a TCP connection is being saved, and afterwards.
-    pub network_lock: NetworkLock,
+    /// How packets are held back while a TCP connection is being saved, and afterwards: if nothing is said,
+    /// by iptables, which every CRIU's restore knows, where its programs are installed, else by nftables.
+    pub network_lock: Option<NetworkLock>,
     /// Save nothing of a network namespace of the tree's own but its connection tracking: the
     /// restore is given one that others fill.
     pub empty_network: bool,
@@ -214,6 +215,12 @@ impl Options {
     }
 }
 
+impl Options {
+    pub(crate) fn network_lock(&self) -> NetworkLock {
+        self.network_lock.unwrap_or_else(NetworkLock::installed)
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -234,7 +241,7 @@ impl Default for Options {
             tcp_established: false,
             tcp_close: false,
             skip_in_flight: false,
-            network_lock: NetworkLock::default(),
+            network_lock: None,
             empty_network: false,
             external_unix: false,
             external: Vec::new(),

@@ -208,21 +208,14 @@ fn run_here<S: ImageSink>(
         }
         copier.write()?;
         set.flush()?;
+        let inventory = inventory::inventory(options, &collected, &run_id);
         copier.written()?;
         copier.finish();
-        Ok::<_, Error>((end, time, tree, collected, silence))
+        Ok::<_, Error>((end, time, tree, collected, inventory, silence))
     });
-    let (end, freezing, tree, collected, _silence) = still?;
+    let (end, freezing, tree, collected, inventory, _silence) = still?;
     server.as_ref().map_or(Ok(()), PageServer::close)?;
-    let Collected {
-        own_ids,
-        own_cgroups,
-        figures,
-        have_uprobes,
-        links,
-        ..
-    } = collected;
-    let inventory = inventory::inventory(options, &own_ids, own_cgroups, &run_id, have_uprobes);
+    let Collected { figures, links, .. } = collected;
     drop(pages);
     let sink = set.finish(&inventory)?;
     links.keep();

@@ -53,6 +53,9 @@ mod sealed {
         /// Whether all threads of a task are visited, or the first one's own.
         const ALL_THREADS: bool;
 
+        /// Whether there can be many records of a task.
+        const MANY: bool;
+
         /// What a record is made of.
         fn plan(types: &KernelTypes) -> Option<Plan>;
     }
@@ -62,6 +65,7 @@ impl sealed::Visited for ThreadRecord {
     const ITERATION: &str = "bpf_iter_task";
     const CONTEXT: Context = program::TASKS;
     const ALL_THREADS: bool = true;
+    const MANY: bool = true;
 
     fn plan(types: &KernelTypes) -> Option<Plan> {
         plan::threads::plan(types)
@@ -72,6 +76,7 @@ impl sealed::Visited for TaskRecord {
     const ITERATION: &str = "bpf_iter_task";
     const CONTEXT: Context = program::TASKS;
     const ALL_THREADS: bool = false;
+    const MANY: bool = false;
 
     fn plan(types: &KernelTypes) -> Option<Plan> {
         plan::task::plan(types)
@@ -82,6 +87,7 @@ impl sealed::Visited for FileRecord {
     const ITERATION: &str = "bpf_iter_task_file";
     const CONTEXT: Context = program::FILES;
     const ALL_THREADS: bool = false;
+    const MANY: bool = true;
 
     fn plan(types: &KernelTypes) -> Option<Plan> {
         plan::files::plan(types)
@@ -180,7 +186,7 @@ impl<R: Record> Records<R> {
         let failed = |call| move |errno| Error::new(call, self.pid.get(), errno);
         let iterator = call::iterate(&self.link).map_err(failed("BPF_ITER_CREATE"))?;
         let mut bytes = Vec::new();
-        let mut buffer = vec![0; READ];
+        let mut buffer = vec![0; if R::MANY { READ } else { self.layout.len }];
         // What a panic left of a record is written over by the next.
         let _running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         loop {

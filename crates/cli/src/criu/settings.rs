@@ -76,6 +76,7 @@ impl Default for Settings {
                 images_dir_may_be_used: true,
                 accept_loss: true,
                 stop_for_restore: true,
+                network_lock: Some(NetworkLock::Iptables),
                 ..Options::new(".")
             },
             log_file: None,
@@ -150,12 +151,12 @@ impl Settings {
     }
 
     pub(super) fn set_network_lock(&mut self, value: &OsStr) -> Invalid {
-        self.dump.network_lock = match text(value)? {
+        self.dump.network_lock = Some(match text(value)? {
             "iptables" => NetworkLock::Iptables,
             "nftables" => NetworkLock::Nftables,
             "skip" | "none" => NetworkLock::Skip,
             _ => return Err("it is one of iptables, nftables and skip".into()),
-        };
+        });
         Ok(())
     }
 

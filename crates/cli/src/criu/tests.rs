@@ -41,7 +41,7 @@ fn defaults_are_criu_s() {
     assert_eq!(defaults.verbosity, 2);
     assert_eq!(defaults.dump.ghost_limit, 1 << 20);
     assert_eq!(defaults.dump.timeout, Some(Duration::from_secs(10)));
-    assert_eq!(defaults.dump.network_lock, NetworkLock::Iptables);
+    assert_eq!(defaults.dump.network_lock, Some(NetworkLock::Iptables));
     assert!(defaults.dump.cgroups && defaults.dump.build_ids);
 }
 

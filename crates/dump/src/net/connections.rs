@@ -28,7 +28,8 @@ pub struct Connections {
     networks: Networks,
     /// What the restore is given.
     external: Vec<External>,
-    method: NetworkLock,
+    /// As the options have it.
+    method: Option<NetworkLock>,
     /// Whether the tree is to go on by a restore alone.
     for_restore: bool,
     saved: Vec<OpenFile>,
@@ -91,14 +92,15 @@ impl Connections {
             namespaces.entry(id).or_default().push(one.connection);
         }
         for (id, connections) in namespaces {
+            let method = self.method();
             if self.networks.is_here(id) {
-                if let Some(undo) = self.lock.set_up(self.method)? {
+                if let Some(undo) = self.lock.set_up(method)? {
                     self.changes.if_we_die(&undo)?;
                 }
                 self.lock.hold(&connections)?;
                 continue;
             }
-            let (lock, method) = (self.locks.entry(id).or_default(), self.method);
+            let (lock, method) = (self.locks.entry(id).or_default(), method);
             self.networks
                 .inside(id, || lock.set_up_elsewhere(method))??;
             lock.hold(&connections)?;
@@ -120,6 +122,10 @@ impl Connections {
             self.saved.push(file);
         }
         Ok(Some((entry, stream)))
+    }
+
+    fn method(&self) -> NetworkLock {
+        self.method.unwrap_or_else(NetworkLock::installed)
     }
 
     /// Lets the tree go with `let_go`, and its packets with it.
@@ -147,14 +153,15 @@ impl Connections {
         }
         self.repair_all()?;
         let_go()?;
+        let method = self.method();
         match own_namespace {
-            true => self.lock.leave_all_to_restore(self.method, run_id)?,
-            false => self.lock.leave_to_restore(self.method, run_id)?,
+            true => self.lock.leave_all_to_restore(method, run_id)?,
+            false => self.lock.leave_to_restore(method, run_id)?,
         }
         for (id, mut lock) in self.locks.drain() {
             // The restore takes no lock away there, so one that it goes on in has none.
             if !self.networks.is_external(id, &self.external) {
-                let leave = || lock.leave_to_restore(self.method, run_id);
+                let leave = || lock.leave_to_restore(method, run_id);
                 self.networks.inside(id, leave)??;
             }
         }

@@ -133,7 +133,7 @@ impl Networks {
     ) -> Result<()> {
         let own = self.own();
         let dump = |network: &Network| {
-            let locked = network.is_here && options.network_lock != NetworkLock::Skip;
+            let locked = network.is_here && options.network_lock() != NetworkLock::Skip;
             let lock = match locked {
                 true => lock::in_images(run_id),
                 false => String::new(),
