@@ -121,7 +121,7 @@ fn main() -> ExitCode {
                     _ => Subject::start(child, modes),
                 },
                 dumper: &|target| {
-                    // The caretaker of each dumper becomes a child of ours: thousands of dead ones take time
+                    // The caretaker of each dumper becomes a child of ours: thousands of zombies take time
                     // to look through.
                     reaper::reap_all();
                     match dumper {
