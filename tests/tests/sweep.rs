@@ -54,13 +54,14 @@ fn tasks_survive_a_dumper_that_is_traced() {
     assert_harmless_by(&mut Killer::Traced, Some("nap"), &["mixed", "spin"], 6, 61);
 }
 
-/// Whatever stops it, the call gives EINTR, but for the caretaker of a dumper that nobody traces.
+/// Whatever stops it, the call gives EINTR, but for the caretaker of a dumper that nobody traces. Without it, one
+/// or two of all 400 points see that: a third of them is a sample for every day.
 #[test]
 fn a_task_in_epoll_wait_survives_its_dumper() {
     let killer = Killer::unseen();
     machine_or_skip!(killer.is_ok(), "BPF programs at tracepoints");
     let mut killer = killer.unwrap_or(Killer::Traced);
-    assert_harmless_by(&mut killer, None, &["epoll"], 4, 19);
+    assert_harmless_by(&mut killer, None, &["epoll"], 1, 3);
 }
 
 #[test]
