@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use commensal_tests::harness::{Dumper, Then, paths, process, wait_for};
 use commensal_tests::skip;
-use commensal_tests::sweep::{End, kill_at};
+use commensal_tests::sweep::{End, Killer};
 use hard::{Victim, assert_entered, assert_refused, assert_unnoticed, chain, refusal};
 use rustix::process::{Signal, WaitOptions, waitpid};
 
@@ -200,8 +200,9 @@ fn a_static_musl_program() {
     // It has no handler, and so no restorer: its way home is another.
     let mut chain = Command::new(paths::victim("sweep-chain"));
     chain.arg(victim.child.id().to_string());
+    let mut killer = Killer::best();
     for point in (5..).step_by(11) {
-        let end = kill_at(&chain, point);
+        let end = killer.kill_at(&chain, point);
         wait_for("its own mappings", || {
             (victim.maps() == before).then_some(())
         });

@@ -13,7 +13,7 @@ use commensal_tests::harness::{
     process, wait_for,
 };
 use commensal_tests::judge_or_skip;
-use commensal_tests::sweep::{End, kill_at};
+use commensal_tests::sweep::{End, Killer};
 
 const ESTABLISHED: &[&str] = &["--tcp-established"];
 
@@ -227,12 +227,13 @@ fn serve_until_silent(stream: &mut TcpStream, killed: &AtomicBool) {
 /// mode or cut off, no queue with another peek offset, no table of ours in the firewall.
 fn survives_its_dumper(program: &Program, arguments: &[&str], first: usize, step: usize) {
     let target = Target::spawn(program);
+    let mut killer = Killer::best();
     let mut killed = 0;
     for point in (first..).step_by(step) {
         let images = target.images_dir(&format!("images-{point}"));
         let mut command = Dumper::chosen().command(target.pid(), &images, Then::Resume);
         command.args(arguments);
-        let end = kill_at(&command, point);
+        let end = killer.kill_at(&command, point);
         target.wait_rounds(2);
         if let End::Finished { status, .. } = end {
             assert_eq!(status, 0, "the dumper that was let finish fails");

@@ -1,19 +1,22 @@
 //! The sweep: kill the dumper at each of its own system call stops, and look at the target.
 //!
-//! - `killer`: runs a dumper under ptrace and kills it at its Nth stop;
+//! - `killer`: runs a dumper and kills it at its Nth stop, which `counter` counts inside the kernel, or
+//!   `traced` as a tracer;
 //! - `subject`: the target, which watches itself and reports through a shared file;
 //! - `facts`: the target as it looks from outside;
 //! - `lazy`: dumps that give the target's memory to who fetches it, and that one;
-//! - `raw`: the few unsafe calls.
+//! - `raw`: the unsafe calls of a tracer.
 
+mod counter;
 mod facts;
 mod killer;
 mod lazy;
 mod raw;
 mod subject;
+mod traced;
 
 pub use facts::Facts;
-pub use killer::{End, kill_at, signal_at};
+pub use killer::{End, Killer};
 pub use lazy::LazyDump;
 pub use subject::{Harm, Subject};
 
@@ -57,13 +60,13 @@ pub struct Outcome {
 
 impl Sweep<'_> {
     /// Kill the dumper at every point, until it finishes before it.
-    pub fn run(&self) -> Outcome {
+    pub fn run(&self, killer: &mut Killer) -> Outcome {
         let start = Instant::now();
         let mut outcome = Outcome::default();
         let mut target = (self.target)();
         let mut point = self.first;
         loop {
-            let end = signal_at(&(self.dumper)(&target), point, self.signal);
+            let end = killer.signal_at(&(self.dumper)(&target), point, self.signal);
             if let Err(harm) = target.check() {
                 *outcome.harmed.entry(harm.kind).or_default() += 1;
                 outcome.details.push((point, harm));
