@@ -11,6 +11,7 @@ use commensal_tests::harness::{
     Dumper, Program, Target, Then, assert_survives, looks_complete, paths, process, wait_for,
 };
 use commensal_tests::judge_or_skip;
+use rustix::process::Signal;
 
 const PRE_COPY: [&str; 1] = ["--pre-copy"];
 
@@ -53,6 +54,27 @@ fn memory_that_changes_all_the_time_round_trips() {
     let judge = judge_or_skip!();
     let target = Target::spawn_for_restore(&churn());
     assert_survives(judge, &target, &PRE_COPY, &[]);
+}
+
+/// It is not tracked, since it could not put away what that takes.
+#[test]
+fn a_stopped_task_round_trips() {
+    let judge = judge_or_skip!();
+    let target = Target::spawn_for_restore(&churn());
+    let pid = target.pid();
+    process::signal(pid, Signal::STOP);
+    let stopped = || process::stat(pid).is_some_and(|stat| stat.state == 'T');
+    wait_for("the target to stop", || stopped().then_some(()));
+    let images = target.images_dir("images");
+    let dump = Dumper::Commensal
+        .run(pid, &images, Then::Kill, &PRE_COPY)
+        .unwrap_or_else(|failure| panic!("{}", failure.message));
+    assert_eq!(dump.summary["pages_in_parent"], 0);
+    let restored = judge.restore_with(&images, &[]);
+    let _restored = restored.unwrap_or_else(|error| panic!("{error}"));
+    assert!(stopped(), "it is stopped as before");
+    process::signal(pid, Signal::CONT);
+    target.wait_rounds(3);
 }
 
 /// What is written between the only round and the stop is everything that was ever written.

@@ -125,7 +125,10 @@ fn trackers(pids: impl Iterator<Item = Pid>) -> Result<HashMap<Pid, Tracker>> {
     let mut trackers = HashMap::new();
     for pid in pids {
         match Tracker::open(pid) {
-            Ok(tracker) => drop(trackers.insert(pid, tracker)),
+            Ok(Some(tracker)) => drop(trackers.insert(pid, tracker)),
+            Ok(None) => {
+                tracing::info!("task {pid} is stopped, and its memory is copied as it stands")
+            }
             Err(Error::Sys(error)) if error.errno == Errno::INVAL => return Err(too_old(pid)),
             Err(Error::Seized(error)) if error.is_gone() => {}
             Err(error) => tracing::warn!(

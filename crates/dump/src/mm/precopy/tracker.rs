@@ -24,23 +24,28 @@ pub struct Tracker {
 
 impl Tracker {
     /// Stops the task for as long as one system call in it takes, and lets it
-    /// run on.
+    /// run on. None for a task that is stopped (SIGSTOP) anyway: it would keep the descriptor until its
+    /// SIGCONT if we died in between.
     ///
     /// # Errors
     ///
     /// [`Error::Seized`](crate::Error::Seized) where the task cannot be
     /// entered, or may not call userfaultfd(2); [`Error::Sys`](crate::Error::Sys)
     /// with EINVAL where the kernel has no asynchronous write protection.
-    pub fn open(pid: Pid) -> Result<Self> {
+    pub fn open(pid: Pid) -> Result<Option<Self>> {
         let args = [userfaultfd::FLAGS, 0, 0, 0, 0, 0];
         let mut task = Seized::seize(pid)?;
+        if task.stop_signal().is_some() {
+            task.release()?;
+            return Ok(None);
+        }
         let fd = task.open_descriptor("userfaultfd", userfaultfd::NR, args)?;
         task.release()?;
-        Ok(Self {
+        Ok(Some(Self {
             uffd: Userfaultfd::new(pid, fd)?,
             owned: Known::default(),
             known: Known::default(),
-        })
+        }))
     }
 
     /// Registers the mappings of a running task, which is stopped for as long as that takes.
