@@ -153,12 +153,10 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
         self.buffers
             .warm(bytes.skip(held).sum(), self.workers + 1)?;
         for (place, (id, bytes)) in sizes.into_iter().enumerate() {
-            let reserved = match self.server {
-                Some(_) => continue,
-                None if place < held => Reserved::without_room(self.pages_image()?, true),
-                None => Reserved::new(self.pages_image()?, bytes)?,
-            };
-            lock(&self.reserved).insert(id.pagemap(), reserved);
+            if self.server.is_none() {
+                let reserved = Reserved::new(self.pages_image()?, bytes, place < held)?;
+                lock(&self.reserved).insert(id.pagemap(), reserved);
+            }
         }
         Ok(())
     }

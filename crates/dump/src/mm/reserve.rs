@@ -37,8 +37,8 @@ impl<'s> Reserved<'s> {
     }
 
     /// Makes room in the image, where it is a file of a file system that can.
-    pub fn new(image: (u32, RawWriter<'s>), bytes: u64) -> Result<Self> {
-        let mut reserved = Self::without_room(image, false);
+    pub fn new(image: (u32, RawWriter<'s>), bytes: u64, is_held: bool) -> Result<Self> {
+        let mut reserved = Self::without_room(image, is_held);
         let Some(file) = reserved.image.as_file().filter(|_| bytes > 0) else {
             return Ok(reserved);
         };
