@@ -18,12 +18,13 @@ mod record;
 mod types;
 
 use core::marker::PhantomData;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 use crate::{Errno, Error, Pid, Result};
+use call::Room;
 use plan::{Layout, Plan};
 use program::Context;
 
@@ -53,7 +54,9 @@ mod sealed {
         /// Whether all threads of a task are visited, or the first one's own.
         const ALL_THREADS: bool;
 
-        /// Whether there can be many records of a task.
+        /// Whether there can be many records of a task, which the program writes out. A single one stays in
+        /// its room: a program that does not write takes half the time to load, since the kernel looks
+        /// through the names of all its types for what may write.
         const MANY: bool;
 
         /// What a record is made of.
@@ -99,8 +102,8 @@ impl sealed::Visited for FileRecord {
 pub struct Reader<R> {
     program: OwnedFd,
     layout: Arc<Layout>,
-    /// Held while it runs: it has room for one record.
-    running: Arc<Mutex<()>>,
+    /// Held while it runs: there is room for one record.
+    room: Arc<Mutex<Room>>,
     of: PhantomData<R>,
 }
 
@@ -121,12 +124,12 @@ impl<R: Record> Reader<R> {
         let (plan, function) = found.ok_or_else(missing)?;
         let layout = plan.lay_out();
         let room = call::room(layout.len).map_err(failed("BPF_MAP_CREATE"))?;
-        let instructions = program::instructions(&R::CONTEXT, &layout, room.as_fd());
+        let instructions = program::instructions(&R::CONTEXT, &layout, room.map(), R::MANY);
         let program = call::load(&instructions, program::LICENSE, function);
         Ok(Self {
             program: program.map_err(failed("BPF_PROG_LOAD"))?,
             layout: Arc::new(layout),
-            running: Arc::default(),
+            room: Arc::new(Mutex::new(room)),
             of: PhantomData,
         })
     }
@@ -160,7 +163,7 @@ impl<R: Record> Reader<R> {
             pid,
             link,
             layout: Arc::clone(&self.layout),
-            running: Arc::clone(&self.running),
+            room: Arc::clone(&self.room),
             of: PhantomData,
         })
     }
@@ -172,7 +175,7 @@ pub struct Records<R> {
     pid: Pid,
     link: OwnedFd,
     layout: Arc<Layout>,
-    running: Arc<Mutex<()>>,
+    room: Arc<Mutex<Room>>,
     of: PhantomData<R>,
 }
 
@@ -183,26 +186,46 @@ impl<R: Record> Records<R> {
     ///
     /// ENOMEM; there are no records of a task that is gone.
     pub fn read(&self) -> Result<Vec<R>> {
-        let failed = |call| move |errno| Error::new(call, self.pid.get(), errno);
-        let iterator = call::iterate(&self.link).map_err(failed("BPF_ITER_CREATE"))?;
-        let mut bytes = Vec::new();
-        let mut buffer = vec![0; if R::MANY { READ } else { self.layout.len }];
         // What a panic left of a record is written over by the next.
-        let _running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match rustix::io::read(&iterator, &mut buffer) {
-                Ok(0) => break,
-                Ok(n) => bytes.extend_from_slice(&buffer[..n]),
-                Err(Errno::INTR | Errno::AGAIN) => {}
-                Err(errno) => return Err(failed("read of a BPF iterator")(errno)),
-            }
-        }
+        let room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let rooms = match R::MANY {
+            true => self.run()?,
+            false => self.run_once(&room)?,
+        };
         let record = |room| {
             let mut record = R::new_zeroed();
             self.layout.fill(room, record.as_mut_bytes());
             record
         };
-        Ok(bytes.chunks_exact(self.layout.len).map(record).collect())
+        Ok(rooms.chunks_exact(self.layout.len).map(record).collect())
+    }
+
+    /// What the program leaves in its room; nothing where it visits nothing.
+    fn run_once(&self, room: &Room) -> Result<Vec<u8>> {
+        let failed = |errno| Error::new("BPF_MAP_*_ELEM", self.pid.get(), errno);
+        room.clear().map_err(failed)?;
+        self.run()?;
+        let mut filled = room.read().map_err(failed)?;
+        if self.layout.is_empty(&filled) {
+            filled.clear();
+        }
+        Ok(filled)
+    }
+
+    /// What the program writes.
+    fn run(&self) -> Result<Vec<u8>> {
+        let failed = |call| move |errno| Error::new(call, self.pid.get(), errno);
+        let iterator = call::iterate(&self.link).map_err(failed("BPF_ITER_CREATE"))?;
+        let mut bytes = Vec::new();
+        let mut buffer = vec![0; if R::MANY { READ } else { 1 }];
+        loop {
+            match rustix::io::read(&iterator, &mut buffer) {
+                Ok(0) => return Ok(bytes),
+                Ok(n) => bytes.extend_from_slice(&buffer[..n]),
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(errno) => return Err(failed("read of a BPF iterator")(errno)),
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! bpf(2), as it takes to run a program over tasks.
 
 use core::ffi::CStr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use linux_raw_sys::general::__NR_bpf;
 
@@ -9,6 +9,8 @@ use crate::{Errno, raw};
 
 // include/uapi/linux/bpf.h
 const BPF_MAP_CREATE: u64 = 0;
+const BPF_MAP_LOOKUP_ELEM: u64 = 1;
+const BPF_MAP_UPDATE_ELEM: u64 = 2;
 const BPF_PROG_LOAD: u64 = 5;
 const BPF_LINK_CREATE: u64 = 28;
 const BPF_ITER_CREATE: u64 = 33;
@@ -24,6 +26,16 @@ struct MapAttr {
     value_size: u32,
     max_entries: u32,
     map_flags: u32,
+}
+
+/// `union bpf_attr` of `BPF_MAP_LOOKUP_ELEM` and `BPF_MAP_UPDATE_ELEM`.
+#[repr(C)]
+struct ElemAttr {
+    map_fd: u32,
+    _pad: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
 }
 
 /// `union bpf_attr` of `BPF_PROG_LOAD`, as far as it is needed.
@@ -82,8 +94,56 @@ struct IterAttr {
     flags: u32,
 }
 
-/// A map with one value, of so many bytes.
-pub fn room(len: usize) -> Result<OwnedFd, Errno> {
+/// A map with one value, which is known to have so many bytes.
+#[derive(Debug)]
+pub struct Room {
+    map: OwnedFd,
+    len: usize,
+}
+
+/// The key of the only value.
+static KEY: u32 = 0;
+
+impl Room {
+    /// Its descriptor, for a program.
+    pub fn map(&self) -> BorrowedFd<'_> {
+        self.map.as_fd()
+    }
+
+    /// Makes it all zeros.
+    pub fn clear(&self) -> Result<(), Errno> {
+        let zeros = vec![0u8; self.len];
+        let attr = self.elem(zeros.as_ptr() as u64);
+        let args = args(BPF_MAP_UPDATE_ELEM, &attr);
+        // SAFETY: the kernel reads `attr`, of the size given, and from there a key and a value of the map's
+        // sizes, which `KEY` and `zeros` have; all live until the call returns.
+        unsafe { raw::syscall(__NR_bpf, args) }.map(drop)
+    }
+
+    /// What is in it.
+    pub fn read(&self) -> Result<Vec<u8>, Errno> {
+        let mut value = vec![0u8; self.len];
+        let attr = self.elem(value.as_mut_ptr() as u64);
+        let args = args(BPF_MAP_LOOKUP_ELEM, &attr);
+        // SAFETY: the kernel reads `attr`, of the size given, and from there a key of the map's size, which
+        // `KEY` has, and writes a value of the map's size, which `value` has; all live until the call returns.
+        unsafe { raw::syscall(__NR_bpf, args) }?;
+        Ok(value)
+    }
+
+    fn elem(&self, value: u64) -> ElemAttr {
+        ElemAttr {
+            map_fd: self.map.as_raw_fd() as u32,
+            _pad: 0,
+            key: &raw const KEY as u64,
+            value,
+            flags: 0,
+        }
+    }
+}
+
+/// Makes one.
+pub fn room(len: usize) -> Result<Room, Errno> {
     let attr = MapAttr {
         map_type: BPF_MAP_TYPE_ARRAY,
         key_size: 4,
@@ -95,7 +155,10 @@ pub fn room(len: usize) -> Result<OwnedFd, Errno> {
     // SAFETY: the kernel reads `attr`, of the size given.
     let map = unsafe { raw::syscall(__NR_bpf, args) }?;
     // SAFETY: the call gave a new descriptor, which nobody else has.
-    Ok(unsafe { OwnedFd::from_raw_fd(map as i32) })
+    let map = unsafe { OwnedFd::from_raw_fd(map as i32) };
+    // An array has its values in rooms of eight bytes each, and copies those.
+    debug_assert!(len.is_multiple_of(8));
+    Ok(Room { map, len })
 }
 
 /// Loads a program that takes part in the kernel's `function`, by its BTF id.

@@ -278,6 +278,11 @@ impl Layout {
         }
     }
 
+    /// Whether nothing was visited.
+    pub fn is_empty(&self, room: &[u8]) -> bool {
+        pointer(room, VISITED) == 0
+    }
+
     /// Makes a record, which is all zeros, of a room.
     pub fn fill(&self, room: &[u8], record: &mut [u8]) {
         for &(number, to) in &self.numbers {

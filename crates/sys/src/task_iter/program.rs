@@ -60,10 +60,15 @@ pub const FILES: Context = Context {
     number: Some(16),
 };
 
-/// A program that fills its room, piece by piece, and writes it out. It does nothing where the pointer to what
-/// is visited is null, at the end of an iteration. The room is the only value of a map, and not on its
-/// stack, which has 512 bytes, each of which the verifier looks at.
-pub fn instructions(context: &Context, layout: &Layout, room: BorrowedFd<'_>) -> Vec<u64> {
+/// A program that fills its room, piece by piece, and writes it out or leaves it there. It does nothing where
+/// the pointer to what is visited is null, at the end of an iteration. The room is the only value of a map, and
+/// not on its stack, which has 512 bytes, each of which the verifier looks at.
+pub fn instructions(
+    context: &Context,
+    layout: &Layout,
+    room: BorrowedFd<'_>,
+    writes: bool,
+) -> Vec<u64> {
     let start = [
         instruction(MOVE, R6, R1, 0, 0),
         // One instruction in the room of two.
@@ -88,7 +93,8 @@ pub fn instructions(context: &Context, layout: &Layout, room: BorrowedFd<'_>) ->
         instruction(MOVE_CONSTANT, R3, 0, 0, layout.len as i32),
         instruction(CALL, 0, 0, 0, SEQ_WRITE),
     ];
-    let body = [&header[..], &pieces, &write].concat();
+    let write = if writes { &write[..] } else { &[] };
+    let body = [&header[..], &pieces, write].concat();
     let nothing = [instruction(JUMP_IF_EQUAL, R7, 0, body.len() as i16, 0)];
     let exit = [
         instruction(MOVE_CONSTANT, R0, 0, 0, 0),
