@@ -145,7 +145,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
     ///
     /// Refused where two tasks share what a restore cannot make shared, or where the tree has
     /// meanwhile gone into a user namespace that cannot be restored.
-    pub fn begin(&mut self, frozen: &Frozen, copier: &Copier<'_>) -> Result<()> {
+    pub fn begin(&mut self, frozen: &Frozen, copier: &Copier) -> Result<()> {
         let is_live = |member: &&Member| matches!(member.body, Body::Live(_));
         let live = frozen.members.iter().filter(is_live);
         self.pids
@@ -223,7 +223,7 @@ impl<'s, 'p, S: ImageSink> Collector<'s, 'p, S> {
     /// # Errors
     ///
     /// What could not be dumped; the task runs on.
-    pub fn member(&mut self, member: Member, copier: &Copier<'_>) -> Result<Option<Cured>> {
+    pub fn member(&mut self, member: Member, copier: &Copier) -> Result<Option<Cured>> {
         let pid = member.pid;
         let stat = Stat::read(pid)?;
         self.figures.tasks += 1;

@@ -43,6 +43,7 @@ mod records;
 mod refusal;
 mod rounds;
 mod run;
+mod soon;
 mod stages;
 mod stats;
 mod summary;

@@ -2,7 +2,7 @@
 
 mod task;
 
-use std::panic::resume_unwind;
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use crate::mm::Allow;
 use crate::pidns::Pids;
 use crate::prepare::{Known, Mapped, Prepared};
 use crate::records::Loading;
+use crate::soon::soon;
 use crate::task::unsaved;
 use crate::tree::ids::Ids;
 use crate::tree::namespaces::{IdsOfTree, Namespaces, own_pid};
@@ -73,14 +74,18 @@ fn look(root: Pid, options: &Options, readers: &Loading) -> Result<(Prepared, Wa
         system_v: namespaces.has_own("ipc"),
     };
     // To read what is mapped takes as long as all the rest.
+    let (tell, told) = channel();
     let (mapped, rest) = thread::scope(|scope| {
-        let mapped = scope.spawn(|| Mapped::look(&pids, readers, allow));
+        scope.spawn(|| {
+            let tell = tell;
+            // Nobody waits for it after a failure.
+            let _ = tell.send(Mapped::look(&pids, readers, allow));
+        });
         let rest = beside_memory((&pids, &zombies), (&inside, &users, &namespaces), options);
-        (
-            mapped.join().unwrap_or_else(|panic| resume_unwind(panic)),
-            rest,
-        )
+        (soon(&told), rest)
     });
+    // A panic of the thread is one of ours.
+    let mapped = mapped.expect("the thread tells before it ends");
     let ((ids, unsaved, around, mut refusals), (mapped, refused)) = (rest?, mapped?);
     refusals.extend(refused);
     none(refusals)?;

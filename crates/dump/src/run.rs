@@ -210,7 +210,6 @@ fn run_here<S: ImageSink>(
         set.flush()?;
         let inventory = inventory::inventory(options, &collected, &run_id);
         copier.written()?;
-        copier.finish();
         Ok::<_, Error>((end, time, tree, collected, inventory, silence))
     });
     let (end, freezing, tree, collected, inventory, _silence) = still?;
@@ -238,7 +237,7 @@ fn images<'s, S: ImageSink>(
     set: &'s ImageSet<S>,
     frozen: Frozen,
     mut collector: Collector<'s, '_, S>,
-    copier: &Copier<'_>,
+    copier: &Copier,
     (looked_at, run_id): (&Networks, &str),
     options: &'s Options,
 ) -> Result<(Collected<'s>, Standing)> {

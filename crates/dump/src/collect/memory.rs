@@ -3,9 +3,9 @@
 //! the room for it, before the tree is stopped.
 
 use std::cell::Cell;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{PoisonError, RwLock};
-use std::thread::{Scope, ScopedJoinHandle, scope, yield_now};
+use std::thread::{Scope, scope};
 use std::time::{Duration, Instant};
 
 use commensal_images::ImageSink;
@@ -16,15 +16,12 @@ use crate::mm::{Mappings, PageStats, PageWriter, StackCopy, TaskPages};
 use crate::pidns::VirtualId;
 use crate::prepare::Prepared;
 use crate::proc::smaps;
+use crate::soon::soon;
 use crate::{Error, Result};
 
 /// Bytes of private mappings below which a thread that reads the flags of all mappings costs more
 /// than it saves: the kernel walks all page tables for them.
 const SMALL: u64 = 64 << 20;
-
-/// How long to look again and again for what the copying thread tells before sleeping until then: an
-/// idle processor takes some hundred microseconds to wake up, as long as a small task takes to copy.
-const SPIN: Duration = Duration::from_micros(500);
 
 /// What copies the memory of one task after the other.
 pub struct Memory<'p, 's, S> {
@@ -157,19 +154,18 @@ enum Told {
 }
 
 /// A thread that copies memory in the order in which it is asked for; it ends when this is dropped.
-pub struct Copier<'scope> {
+pub struct Copier {
     /// Whether it can write while the tree stands still.
     is_into_directory: bool,
     /// Whether it was told to.
     writes: Cell<bool>,
     orders: Sender<Order>,
     told: Receiver<Result<Told>>,
-    thread: ScopedJoinHandle<'scope, ()>,
 }
 
-impl<'scope> Copier<'scope> {
+impl Copier {
     /// Starts the thread, which keeps this silence, and has it make room for all that it may be asked for.
-    pub fn start<'p: 'scope, 's: 'scope, S: ImageSink + 'scope>(
+    pub fn start<'scope, 'p: 'scope, 's: 'scope, S: ImageSink + 'scope>(
         scope: &'scope Scope<'scope, '_>,
         memory: Memory<'p, 's, S>,
         silence: Silence,
@@ -177,9 +173,9 @@ impl<'scope> Copier<'scope> {
         let is_into_directory = memory.pages.is_into_directory();
         let (orders, given) = channel();
         let (sender, told) = channel();
-        let thread = scope.spawn(move || {
+        scope.spawn(move || {
             let _keeping = silence.keep();
-            for order in given {
+            while let Ok(order) = soon(&given) {
                 let may_enter = || drop(sender.send(Ok(Told::MayEnter)));
                 let done = match order {
                     Order::Reserve => memory.reserve().map(Told::Reserved),
@@ -197,7 +193,6 @@ impl<'scope> Copier<'scope> {
             writes: Cell::new(false),
             orders,
             told,
-            thread,
         };
         copier.order(Order::Reserve)?;
         Ok(copier)
@@ -291,21 +286,7 @@ impl<'scope> Copier<'scope> {
     }
 
     fn next(&self) -> Result<Told> {
-        let started = Instant::now();
-        while started.elapsed() < SPIN {
-            match self.told.try_recv() {
-                Err(TryRecvError::Empty) => yield_now(),
-                told => return told.map_err(|_| Error::Cancelled)?,
-            }
-        }
-        self.told.recv().map_err(|_| Error::Cancelled)?
-    }
-
-    /// Ends the thread.
-    pub fn finish(self) {
-        drop(self.orders);
-        let ended = self.thread.join();
-        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        soon(&self.told).map_err(|_| Error::Cancelled)?
     }
 }
 

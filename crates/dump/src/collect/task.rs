@@ -23,7 +23,7 @@ use crate::task::{leader, registers, thread, unsaved};
 
 impl<S: ImageSink> Collector<'_, '_, S> {
     /// Collects a task that is held, all but its place in the tree.
-    pub(super) fn task(&mut self, task: Seized, stat: Stat, copier: &Copier<'_>) -> Result<Cured> {
+    pub(super) fn task(&mut self, task: Seized, stat: Stat, copier: &Copier) -> Result<Cured> {
         let pid = task.pid();
         let leader_status = Status::of_thread(pid, task.threads()[0].tid())?;
         let (records, whole) = self.told(&task, &leader_status)?;

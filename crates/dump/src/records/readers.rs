@@ -1,6 +1,7 @@
 //! Getting ready to read records.
 
 use std::path::Path;
+use std::sync::mpsc::channel;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -8,6 +9,7 @@ use commensal_sys::Result;
 use commensal_sys::task_iter::{FileRecord, KernelTypes, Reader, TaskRecord, ThreadRecord};
 
 use super::task;
+use crate::soon::soon;
 
 /// Where it is kept, for the next dump, which fields of the kernel's structures are where.
 const KEPT: &str = "/run/commensal.types";
@@ -71,13 +73,16 @@ pub struct Loading {
 impl Loading {
     /// Begins.
     pub fn begin() -> Self {
-        let loading = thread::spawn(|| {
-            let readers = Readers::load().inspect_err(told).ok()?;
-            readers.keep();
-            Some(readers)
+        let (tell, loaded) = channel();
+        thread::spawn(move || {
+            if let Ok(readers) = Readers::load().inspect_err(told) {
+                readers.keep();
+                // Nobody waits for them where nothing is dumped.
+                let _ = tell.send(readers);
+            }
         });
         Self {
-            readers: LazyLock::new(Box::new(|| loading.join().ok().flatten())),
+            readers: LazyLock::new(Box::new(move || soon(&loaded).ok())),
         }
     }
 
