@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// to copy.
 const SPIN: Duration = Duration::from_micros(500);
 
-/// What is told next.
+/// What is told next, for the thread that traces: while others wait for it, too, they had better sleep.
 ///
 /// # Errors
 ///

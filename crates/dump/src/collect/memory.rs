@@ -175,7 +175,7 @@ impl Copier {
         let (sender, told) = channel();
         scope.spawn(move || {
             let _keeping = silence.keep();
-            while let Ok(order) = soon(&given) {
+            for order in given {
                 let may_enter = || drop(sender.send(Ok(Told::MayEnter)));
                 let done = match order {
                     Order::Reserve => memory.reserve().map(Told::Reserved),

@@ -9,7 +9,6 @@ use commensal_sys::Result;
 use commensal_sys::task_iter::{FileRecord, KernelTypes, Reader, TaskRecord, ThreadRecord};
 
 use super::task;
-use crate::soon::soon;
 
 /// Where it is kept, for the next dump, which fields of the kernel's structures are where.
 const KEPT: &str = "/run/commensal.types";
@@ -82,7 +81,7 @@ impl Loading {
             }
         });
         Self {
-            readers: LazyLock::new(Box::new(move || soon(&loaded).ok())),
+            readers: LazyLock::new(Box::new(move || loaded.recv().ok())),
         }
     }
 
