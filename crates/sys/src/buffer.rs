@@ -30,14 +30,18 @@ impl Arena {
     ///
     /// ENOMEM.
     pub fn new(len: usize) -> Result<Self, Errno> {
-        // One huge page is there sooner than a quarter of it in small ones.
-        let pages = match len < HUGE / 4 {
+        // One huge page is mostly there sooner than a quarter of it in small ones; but a virtual machine may
+        // have given the memory of free ones away, and then it takes some milliseconds to get it back.
+        let is_small = len < HUGE;
+        let pages = match is_small {
             true => pages(len.max(1)),
             false => len.checked_next_multiple_of(HUGE),
         };
         let memory = Memory::map(pages.ok_or(Errno::NOMEM)?)?;
-        // Where there are none, there are small ones.
-        let _ = memory.advise(Advice::LinuxHugepage);
+        if !is_small {
+            // Where there are none, there are small ones.
+            let _ = memory.advise(Advice::LinuxHugepage);
+        }
         memory.advise(Advice::LinuxPopulateWrite)?;
         Ok(Self {
             memory: Arc::new(memory),
