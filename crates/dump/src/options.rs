@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::{Cancel, CgroupSelection, External, MountChoices, PreCopy};
@@ -33,16 +34,18 @@ pub enum NetworkLock {
 }
 
 impl NetworkLock {
-    /// What is taken where nothing is said: to look for it takes longer than to dump a small table of
-    /// descriptors, so it is asked late.
+    /// What is taken where nothing is said. It is looked for once, and late: that takes longer than to
+    /// dump a small table of descriptors, and most trees have nothing to lock.
     pub(crate) fn installed() -> Self {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let installed =
-            std::env::split_paths(&path).any(|dir| dir.join("iptables-restore").exists());
-        match installed {
-            true => Self::Iptables,
-            false => Self::Nftables,
-        }
+        static INSTALLED: LazyLock<NetworkLock> = LazyLock::new(|| {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            let mut dirs = std::env::split_paths(&path);
+            match dirs.any(|dir| dir.join("iptables-restore").exists()) {
+                true => NetworkLock::Iptables,
+                false => NetworkLock::Nftables,
+            }
+        });
+        *INSTALLED
     }
 }
 
@@ -213,9 +216,8 @@ impl Options {
             ..Self::default()
         }
     }
-}
 
-impl Options {
+    /// The chosen lock, or what there is.
     pub(crate) fn network_lock(&self) -> NetworkLock {
         self.network_lock.unwrap_or_else(NetworkLock::installed)
     }

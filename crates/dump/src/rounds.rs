@@ -126,9 +126,10 @@ fn trackers(pids: impl Iterator<Item = Pid>) -> Result<HashMap<Pid, Tracker>> {
     for pid in pids {
         match Tracker::open(pid) {
             Ok(Some(tracker)) => drop(trackers.insert(pid, tracker)),
-            Ok(None) => {
-                tracing::info!("task {pid} is stopped, and its memory is copied as it stands")
-            }
+            Ok(None) => tracing::warn!(
+                "task {pid} is stopped by a signal and is not tracked: its memory is copied while the tree \
+                 stands still"
+            ),
             Err(Error::Sys(error)) if error.errno == Errno::INVAL => return Err(too_old(pid)),
             Err(Error::Seized(error)) if error.is_gone() => {}
             Err(error) => tracing::warn!(

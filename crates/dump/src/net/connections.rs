@@ -28,7 +28,7 @@ pub struct Connections {
     networks: Networks,
     /// What the restore is given.
     external: Vec<External>,
-    /// As the options have it.
+    /// As the options have it, or what there is once there is a connection.
     method: Option<NetworkLock>,
     /// Whether the tree is to go on by a restore alone.
     for_restore: bool,
@@ -69,6 +69,8 @@ impl Connections {
         entry: InetSkEntry,
         connection: Connection,
     ) -> Result<()> {
+        // Looked for by the first connection, which is seen while the tree still runs.
+        self.method.get_or_insert_with(NetworkLock::installed);
         let file = file.try_clone()?;
         self.waiting.push(Waiting {
             file,
@@ -100,7 +102,7 @@ impl Connections {
                 self.lock.hold(&connections)?;
                 continue;
             }
-            let (lock, method) = (self.locks.entry(id).or_default(), method);
+            let lock = self.locks.entry(id).or_default();
             self.networks
                 .inside(id, || lock.set_up_elsewhere(method))??;
             lock.hold(&connections)?;

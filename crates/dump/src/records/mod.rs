@@ -107,10 +107,11 @@ impl Records {
     /// What is told of a task that runs; `None` where the kernel does not tell.
     pub fn running(&self, pid: Pid) -> Option<Running> {
         let record = self.now(pid)?;
+        let is_whole = |own| record.plain.timers == 0 && Task::new(record, own).is_some();
         Some(Running {
             mapping_changes: changes(&record),
             open: record.shared.open_count(),
-            is_whole: record.plain.timers == 0 && Task::new(record, self.own.as_ref()?).is_some(),
+            is_whole: self.own.as_deref().is_some_and(is_whole),
         })
     }
 

@@ -15,15 +15,16 @@ macro_rules! place {
 }
 
 pub mod files;
+mod layout;
 mod objects;
 mod plain;
 pub mod task;
 pub mod threads;
 
 use super::KernelTypes;
+use layout::Place;
 
-/// How many bytes that nobody asked for are copied rather than copying twice.
-const GAP: usize = 256;
+pub use layout::{Layout, Piece};
 
 /// Where in the room the address of what is visited is.
 pub const VISITED: usize = 0;
@@ -194,124 +195,6 @@ impl Plan {
         layout.places = header.chain(places).collect();
         layout
     }
-}
-
-/// Some bytes of a structure.
-#[derive(Clone, Copy, Debug)]
-pub struct Piece {
-    of: Structure,
-    /// Where in the room the address of the structure is.
-    pub address: usize,
-    /// Where in the structure they begin.
-    pub from: i16,
-    /// How many they are.
-    pub len: usize,
-    /// Where in the room they go.
-    pub at: usize,
-}
-
-/// A field in the room, and where it goes in the record.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    at: usize,
-    to: usize,
-    what: What,
-    /// Where in the room the address of its structure is, and where it is in that.
-    address: (usize, i16),
-}
-
-/// Where everything is in the room of a program.
-#[derive(Debug)]
-pub struct Layout {
-    /// The room's size, in bytes.
-    pub len: usize,
-    /// What is copied into it, in this order: of a structure only when its address is there.
-    pub pieces: Vec<Piece>,
-    places: Vec<Place>,
-    numbers: Vec<(u8, usize)>,
-}
-
-impl Layout {
-    /// Adds the pieces of a structure that have these fields.
-    fn pieces_of(&mut self, of: Structure, address: usize, mut fields: Vec<(i16, usize)>) {
-        fields.sort_unstable();
-        let first = self.pieces.len();
-        for (from, len) in fields {
-            let end = from as usize + len;
-            match self.pieces[first..].last_mut() {
-                Some(piece) if from as usize <= piece.from as usize + piece.len + GAP => {
-                    piece.len = piece.len.max(end - piece.from as usize);
-                }
-                _ => self.pieces.push(Piece {
-                    of,
-                    address,
-                    // A pointer in the room begins where a pointer may.
-                    from: from & !7,
-                    len: end - (from & !7) as usize,
-                    at: 0,
-                }),
-            }
-        }
-        for piece in &mut self.pieces[first..] {
-            piece.at = self.len;
-            self.len += piece.len.next_multiple_of(8);
-        }
-    }
-
-    fn at(&self, of: Structure, from: i16) -> usize {
-        let has = |piece: &&Piece| {
-            let end = piece.from as usize + piece.len;
-            piece.of == of && (piece.from as usize..end).contains(&(from as usize))
-        };
-        let piece = self.pieces.iter().find(has).expect("it was wanted");
-        piece.at + (from - piece.from) as usize
-    }
-
-    fn place(&self, step: &Step) -> Place {
-        let of = |piece: &&Piece| piece.of == step.of;
-        let piece = self.pieces.iter().find(of).expect("it was wanted");
-        Place {
-            at: self.at(step.of, step.from),
-            to: step.to,
-            what: step.what,
-            address: (piece.address, step.from),
-        }
-    }
-
-    /// Whether nothing was visited.
-    pub fn is_empty(&self, room: &[u8]) -> bool {
-        pointer(room, VISITED) == 0
-    }
-
-    /// Makes a record, which is all zeros, of a room.
-    pub fn fill(&self, room: &[u8], record: &mut [u8]) {
-        for &(number, to) in &self.numbers {
-            record[to] = number;
-        }
-        for place in &self.places {
-            let &Place { at, to, .. } = place;
-            match place.what {
-                What::Bytes(len) => record[to..to + len].copy_from_slice(&room[at..at + len]),
-                What::Bit(bit) => record[to] = room[at] >> bit & 1,
-                What::List(flag) if place.has_something(room) => record[to] |= flag,
-                What::List(_) => {}
-            }
-        }
-    }
-}
-
-impl Place {
-    /// Whether something is in the list at this place.
-    fn has_something(&self, room: &[u8]) -> bool {
-        let (structure, from) = self.address;
-        let list = pointer(room, structure).wrapping_add(from as u64);
-        pointer(room, structure) != 0 && pointer(room, self.at) != list
-    }
-}
-
-fn pointer(room: &[u8], at: usize) -> u64 {
-    let bytes = room[at..].first_chunk().expect("a pointer");
-    u64::from_ne_bytes(*bytes)
 }
 
 fn size_of_field<R, F>(_: fn(&R) -> &F) -> usize {
