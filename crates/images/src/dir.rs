@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Access, AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
@@ -132,7 +133,7 @@ impl ImagesDir {
         let fd = rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)
             .map_err(|errno| WriteError::io("openat", self.label(name), errno))?;
         Ok(DirFile {
-            file: fd.into(),
+            file: Arc::new(fd.into()),
             label: self.label(name),
         })
     }
@@ -171,7 +172,7 @@ impl ImageSink for ImagesDir {
 
 /// An image file in a directory.
 struct DirFile {
-    file: File,
+    file: Arc<File>,
     label: String,
 }
 
@@ -182,7 +183,7 @@ impl SinkFile for DirFile {
             .map_err(|source| WriteError::io("pwrite64", &self.label, source))
     }
 
-    fn as_file(&self) -> Option<&File> {
+    fn as_file(&self) -> Option<&Arc<File>> {
         Some(&self.file)
     }
 }

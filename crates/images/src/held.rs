@@ -1,8 +1,9 @@
 //! Small images that are complete, held back until their set is finished: making a file takes
 //! longer than filling it, and a dumped task should not stand still for that.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use prost::Message;
 
@@ -22,7 +23,7 @@ pub(crate) struct Held(Mutex<Images>);
 
 #[derive(Debug, Default)]
 struct Images {
-    list: Vec<(Image, Contents)>,
+    list: VecDeque<(Image, Contents)>,
     bytes: usize,
 }
 
@@ -77,26 +78,20 @@ impl Held {
         bytes: usize,
         sink: &dyn ImageSink,
     ) -> Result<(), WriteError> {
-        let mut images = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut images = self.images();
         images.bytes += bytes;
-        images.list.push(held);
-        match images.bytes > MOST {
-            true => images.write(sink),
+        images.list.push_back(held);
+        let are_many = images.bytes > MOST;
+        drop(images);
+        match are_many {
+            true => self.write(sink),
             false => Ok(()),
         }
     }
 
-    /// Writes all images.
+    /// Writes all images. Several threads may do so at once: each writes those that it gets hold of.
     pub fn write(&self, sink: &dyn ImageSink) -> Result<(), WriteError> {
-        let mut images = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        images.write(sink)
-    }
-}
-
-impl Images {
-    fn write(&mut self, sink: &dyn ImageSink) -> Result<(), WriteError> {
-        self.bytes = 0;
-        for (image, contents) in self.list.drain(..) {
+        while let Some((image, contents)) = self.take() {
             let bytes = match contents {
                 Contents::Bytes(bytes) => bytes,
                 Contents::Entry(encode) => encode(image)?,
@@ -104,5 +99,18 @@ impl Images {
             sink.create(image)?.write_all_at(&bytes, 0)?;
         }
         Ok(())
+    }
+
+    fn take(&self) -> Option<(Image, Contents)> {
+        let mut images = self.images();
+        let next = images.list.pop_front();
+        if next.is_none() {
+            images.bytes = 0;
+        }
+        next
+    }
+
+    fn images(&self) -> MutexGuard<'_, Images> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,7 @@
 //! Where an image set goes: a directory, or anything that can take files by name.
 
 use std::fs::File;
+use std::sync::Arc;
 
 use crate::{Image, WriteError};
 
@@ -36,7 +37,7 @@ pub trait SinkFile: Send + Sync {
 
     /// The file itself, open for reading and writing, when the sink is a directory. Bytes may be
     /// written past this interface into it.
-    fn as_file(&self) -> Option<&File> {
+    fn as_file(&self) -> Option<&Arc<File>> {
         None
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use prost::Message;
 
@@ -162,7 +163,7 @@ impl RawWriter<'_> {
 
     /// The file, open for reading and writing, when the set goes to a directory: to preallocate
     /// it, or to have the kernel move pages into it.
-    pub fn as_file(&self) -> Option<&File> {
+    pub fn as_file(&self) -> Option<&Arc<File>> {
         self.file.as_file()
     }
 }
