@@ -1,11 +1,11 @@
 //! Ctrl-C and its like give a dump up instead of ending the program in the middle of it.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use commensal_dump::Cancel;
+use commensal_sys::signal::is_ignored;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -19,9 +19,8 @@ impl Signals {
     /// nohup(1) wants it.
     pub fn catch(cancel: &Cancel) -> io::Result<Self> {
         let last = Arc::new(AtomicUsize::new(0));
-        let ignored = ignored()?;
         for signal in [SIGINT, SIGTERM, SIGHUP] {
-            if ignored >> (signal - 1) & 1 == 1 {
+            if is_ignored(signal).map_err(|error| io::Error::from(error.errno))? {
                 continue;
             }
             flag::register_usize(signal, Arc::clone(&last), signal as usize)?;
@@ -37,14 +36,4 @@ impl Signals {
             signal => u8::try_from(128 + signal).ok(),
         }
     }
-}
-
-/// The signals that we ignore, a bit each from SIGHUP's at 0 on.
-fn ignored() -> io::Result<u64> {
-    // More than it has, and the size is not known: two calls instead of eight.
-    let mut status = String::with_capacity(16 << 10);
-    File::open("/proc/self/status")?.read_to_string(&mut status)?;
-    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok())
-        .ok_or_else(|| io::Error::other("/proc/self/status has no SigIgn"))
 }

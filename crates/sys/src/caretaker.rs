@@ -37,7 +37,7 @@ use rustix::net::{
 };
 
 use crate::sockopt::{self, SockOpt};
-use crate::{Errno, Error, Result, Tid, raw};
+use crate::{Errno, Error, Result, Tid, raw, sched};
 use board::Board;
 use telling::Telling;
 use unmindful::Unmindful;
@@ -144,6 +144,10 @@ impl Caretaker {
         let pid = unsafe { raw::syscall(__NR_clone, flags) }?;
         if pid == 0 {
             child::main(theirs.as_fd(), &telling.board, prepared);
+        }
+        if let Some(tid) = Tid::new(pid as i32) {
+            // So that its beginning and its end take none of our time.
+            sched::bring_elsewhere(tid);
         }
         drop(theirs);
         Ok(Self {

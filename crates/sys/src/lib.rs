@@ -31,6 +31,7 @@ pub mod robust_list;
 pub mod sched;
 pub mod seccomp;
 mod shared;
+pub mod signal;
 pub mod sockio;
 pub mod sockopt;
 pub mod system_v;

@@ -5,6 +5,8 @@ use linux_raw_sys::general::{
     SCHED_FIFO,
 };
 
+use rustix::thread::{sched_getaffinity, sched_getcpu, sched_setaffinity};
+
 use crate::{Error, Result, Tid, raw};
 
 /// `IOPRIO_WHO_PROCESS` (linux/ioprio.h): one thread.
@@ -38,6 +40,23 @@ pub fn priority(tid: Option<Tid>) -> Result<i32> {
     let done = unsafe { raw::syscall(__NR_sched_getparam, args) };
     done.map_err(|errno| Error::new("sched_getparam", id, errno))?;
     Ok(priority)
+}
+
+/// Brings a thread that has just been started to another processor than the calling thread's, if it may run on one. It
+/// is not bound to that: what else wants it may push it away again.
+///
+/// A virtual machine's kernel takes a processor that has been idle for a while for one that the hypervisor has given
+/// away (`available_idle_cpu`, kernel/sched/syscalls.c), and leaves a new thread behind the one that started it.
+pub fn bring_elsewhere(tid: Tid) {
+    let tid = Some(tid.to_rustix());
+    let Ok(allowed) = sched_getaffinity(None) else {
+        return;
+    };
+    let mut others = allowed;
+    others.unset(sched_getcpu());
+    if others.count() > 0 && sched_setaffinity(tid, &others).is_ok() {
+        let _ = sched_setaffinity(tid, &allowed);
+    }
 }
 
 /// Gives a thread, or the calling one, a policy (`SCHED_*`) and a real-time `priority`, which is 0 under

@@ -1,7 +1,7 @@
 //! The caretaker's side: after the fork, so nothing here allocates, takes a
 //! lock or returns.
 
-use linux_raw_sys::general::{__NR_execve, __NR_exit_group};
+use linux_raw_sys::general::{__NR_execve, __NR_exit_group, SCHED_NORMAL};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, ReturnFlags, recvmsg, send};
 
 use super::hold::{Due, Hold};
@@ -90,12 +90,12 @@ pub(super) fn main(socket: BorrowedFd<'_>, board: &Board, mut prepared: Prepared
     let hold = Hold::take(prepared.parent);
     // Our parent waits for it.
     let _ = send(socket, &[READY], SendFlags::NOSIGNAL);
+    let mut is_let_go = false;
     while let Some(hold) = &hold
+        && !is_let_go
         && let Due::Message = hold.wait(socket)
     {
-        if !prepared.serve(socket, RecvFlags::empty()) {
-            break;
-        }
+        is_let_go = !prepared.serve(socket, RecvFlags::empty());
     }
     // What it had written before it died; without a hold, until it does.
     let rest = match &hold {
@@ -111,6 +111,10 @@ pub(super) fn main(socket: BorrowedFd<'_>, board: &Board, mut prepared: Prepared
     (0..board::COMMANDS).for_each(|slot| run(board, slot));
     if hold.is_some() {
         prepared.take_over(board, hold.as_ref());
+    }
+    if is_let_go {
+        // Nothing depends on our end any more, and others have work to do.
+        let _ = sched::set_policy(None, SCHED_NORMAL, 0);
     }
     // Our end lets our parent end, too, where it has not yet.
     exit()
