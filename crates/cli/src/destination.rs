@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use commensal_dump::{Options, Result, Summary};
+use commensal_dump::{Ahead, Options, Result, Summary};
 use commensal_images::stream::Compression;
 use commensal_sys::Pid;
 use commensal_sys::pidfd::PidFd;
@@ -71,15 +71,15 @@ impl Destination {
     }
 
     /// Dumps to it.
-    pub fn dump(self, pid: Pid, options: &Options) -> Result<Summary> {
+    pub fn dump(self, pid: Pid, options: &Options, ahead: Ahead) -> Result<Summary> {
         let progress = Progress::default();
         match self {
-            Self::Dir(_) => commensal_dump::dump(pid, options, &progress),
+            Self::Dir(_) => ahead.dump(pid, options, &progress),
             Self::Stream {
                 output,
                 compression,
                 ..
-            } => commensal_dump::dump_stream(pid, output, compression, options, &progress),
+            } => ahead.dump_stream(pid, output, compression, options, &progress),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{ArgAction, ValueEnum};
-use commensal_dump::{Error, External, NetworkLock, Options, PreCopy, Then};
+use commensal_dump::{Ahead, Error, External, NetworkLock, Options, PreCopy, Then};
 use commensal_sys::Pid;
 
 use crate::destination::{Codec, Destination};
@@ -127,7 +127,7 @@ fn parse_pid(text: &str) -> Result<Pid, &'static str> {
 }
 
 /// Dumps, reports, and says how the program ends.
-pub fn run(args: Args) -> ExitCode {
+pub fn run(args: Args, ahead: Ahead) -> ExitCode {
     log::to_stderr(args.verbose);
     let (pid, json) = (args.pid, args.json);
     let destination = match Destination::of(&args) {
@@ -147,7 +147,7 @@ pub fn run(args: Args) -> ExitCode {
         }
     };
     let place = destination.place();
-    match destination.dump(pid, &options) {
+    match destination.dump(pid, &options, ahead) {
         Ok(summary) => match report::print_summary(pid, &place, &options, &summary, json) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

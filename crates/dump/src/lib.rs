@@ -11,10 +11,13 @@
 //! - `proc`: the texts of proc(5), parsed.
 #![forbid(unsafe_code)]
 
+mod ahead;
+mod beside;
 mod cgroup;
 mod choices;
 mod collect;
 mod cpu_info;
+mod elsewhere;
 mod end;
 mod error;
 mod external;
@@ -46,6 +49,7 @@ mod run;
 mod soon;
 mod stages;
 mod stats;
+mod still;
 mod summary;
 pub mod task;
 mod timens;
@@ -53,6 +57,7 @@ pub mod tree;
 pub mod userns;
 mod uts;
 
+pub use ahead::{Ahead, dump, dump_stream};
 pub use cgroup::{CgroupSelection, ParsePropertiesError};
 pub use cpu_info::cpu_info;
 pub use error::{Error, Result};
@@ -63,5 +68,4 @@ pub use mnt::MountChoices;
 pub use options::{CgroupRoot, NetworkLock, Options, PageServerAddress, Then};
 pub use pre_dump::pre_dump;
 pub use refusal::{Place, Refusal};
-pub use run::{dump, dump_stream};
 pub use summary::Summary;

@@ -5,10 +5,10 @@ use std::time::Instant;
 use commensal_images::{ImageSet, ImagesDir};
 use commensal_sys::Pid;
 
+use crate::beside::Beside;
 use crate::mm::{PageServer, PageWriter};
 use crate::net::namespace as network;
 use crate::output::{auto_dedup, images_dir, size_of_images, write_stats};
-use crate::records::Loading;
 use crate::{Error, Options, Result, Summary, inventory, preflight};
 
 /// Copies the private memory of the tree of `root` into the directory that `options` name,
@@ -35,8 +35,9 @@ pub fn pre_dump(root: Pid, options: &Options) -> Result<Summary> {
 
 /// The same, from a thread that is in the tree's network namespace.
 fn copy(root: Pid, options: &Options, server: Option<PageServer>) -> Result<(Summary, ImagesDir)> {
-    let (mut prepared, warnings) = preflight::check(root, options, &Loading::none())?;
-    warnings.say(&prepared.users, options);
+    let looked = preflight::check(root, options, &Beside::none())?;
+    let mut prepared = looked.prepared;
+    looked.warnings.say(&prepared.users, options);
     let dir = images_dir(options)?;
     if let Some(target) = &options.prev_images {
         prepared.build_on(target, &dir)?;

@@ -2,21 +2,21 @@
 
 mod task;
 
-use std::sync::mpsc::channel;
-use std::thread;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use commensal_sys::Pid;
+use commensal_sys::{Pid, Tid};
 
+use crate::beside::Beside;
+use crate::cgroup::Cgroups;
 use crate::files::{self, Around, Unsaved};
-use crate::mm::Allow;
+use crate::mm::{Allow, Buffers, workers};
 use crate::pidns::Pids;
 use crate::prepare::{Known, Mapped, Prepared};
-use crate::records::Loading;
-use crate::soon::soon;
 use crate::task::unsaved;
 use crate::tree::ids::Ids;
-use crate::tree::namespaces::{IdsOfTree, Namespaces, own_pid};
+use crate::tree::namespaces::{IdsOfTree, Namespaces, has_own, own_pid};
 use crate::tree::{Seen, walk};
 use crate::userns::{self, Users};
 use crate::{Error, Options, Place, Refusal, Result, mnt, proc};
@@ -28,21 +28,21 @@ use crate::{Error, Options, Place, Refusal, Result, mnt, proc};
 ///
 /// [`Error::Refused`] with all refusals, [`Error::Gone`] when there is no such
 /// task.
-pub fn check(root: Pid, options: &Options, readers: &Loading) -> Result<(Prepared, Warnings)> {
+pub fn check(root: Pid, options: &Options, beside: &Beside) -> Result<Looked> {
     for _ in 0..LOOKS {
-        match look(root, options, readers) {
+        match look(root, options, beside) {
             // A child that came and went; the tree is another one now.
             Err(Error::Gone { pid }) if pid != root => {}
             looked => return looked,
         }
     }
-    look(root, options, readers)
+    look(root, options, beside)
 }
 
 /// How often a running tree whose tasks come and go is looked at anew.
 const LOOKS: usize = 8;
 
-fn look(root: Pid, options: &Options, readers: &Loading) -> Result<(Prepared, Warnings)> {
+fn look(root: Pid, options: &Options, beside: &Beside) -> Result<Looked> {
     let tasks = walk(root)?;
     let mut refusals = Vec::new();
     refusals.extend(ourselves(root, &tasks));
@@ -55,6 +55,16 @@ fn look(root: Pid, options: &Options, readers: &Loading) -> Result<(Prepared, Wa
     let (zombies, live): (Vec<_>, Vec<_>) = tasks
         .into_iter()
         .partition(|task| task.status.state == b'Z');
+    let pids: Vec<Pid> = live.iter().map(|task| task.pid).collect();
+    // To read what is mapped takes as long as all the rest.
+    let buffers = Arc::new(Buffers::default());
+    let allow = Allow {
+        protection_keys: options.accept_loss,
+        uprobes: options.allow_uprobes,
+        // Where we may not know, the task is refused.
+        system_v: has_own(root, "ipc").unwrap_or(false),
+    };
+    let mapped = look_at_memory(pids.clone(), beside, (allow, &buffers), options);
     let namespaces = within_reach(&live, root)?;
     let users = match namespaces.has_own("user") {
         true => Users::of(root)?,
@@ -66,43 +76,75 @@ fn look(root: Pid, options: &Options, readers: &Loading) -> Result<(Prepared, Wa
     none(refusals)?;
     let names = |task: &Seen| (task.pid, task.threads.clone());
     let inside = Pids::of(&namespaces, live.iter().chain(&zombies).map(names))?;
-    let pids: Vec<Pid> = live.iter().map(|task| task.pid).collect();
     let zombies: Vec<Pid> = zombies.iter().map(|task| task.pid).collect();
-    let allow = Allow {
-        protection_keys: options.accept_loss,
-        uprobes: options.allow_uprobes,
-        system_v: namespaces.has_own("ipc"),
-    };
-    // To read what is mapped takes as long as all the rest.
-    let (tell, told) = channel();
-    let (mapped, rest) = thread::scope(|scope| {
-        scope.spawn(|| {
-            let tell = tell;
-            // Nobody waits for it after a failure.
-            let _ = tell.send(Mapped::look(&pids, readers, allow));
-        });
-        let rest = beside_memory((&pids, &zombies), (&inside, &users, &namespaces), options);
-        (soon(&told), rest)
-    });
+    let rest = beside_memory((&pids, &zombies), (&inside, &users, &namespaces), options);
+    let losses = losses(&live);
+    let cgroups = cgroups(root, &namespaces, options);
+    buffers.make_first();
     // A panic of the thread is one of ours.
-    let mapped = mapped.expect("the thread tells before it ends");
+    let mapped = beside
+        .told(&mapped)
+        .expect("the thread tells before it ends");
     let ((ids, unsaved, around, mut refusals), (mapped, refused)) = (rest?, mapped?);
     refusals.extend(refused);
     none(refusals)?;
     let known = Known {
         ids,
-        namespaces,
         pids: inside,
         users,
         around,
     };
-    let prepared = Prepared::new(root, mapped, known, options)?;
+    let prepared = Prepared::new(mapped, known, cgroups?);
     let warnings = Warnings {
         root,
         live,
+        losses,
         unsaved,
     };
-    Ok((prepared, warnings))
+    Ok(Looked {
+        prepared,
+        warnings,
+        buffers,
+    })
+}
+
+/// Has the thread beside read what is mapped into the tasks, and then make what will be needed to copy it.
+fn look_at_memory(
+    tasks: Vec<Pid>,
+    beside: &Beside,
+    (allow, buffers): (Allow, &Arc<Buffers>),
+    options: &Options,
+) -> Receiver<Result<LookedAt>> {
+    let (tell, told) = channel();
+    let (buffers, lazy) = (Arc::clone(buffers), options.lazy_pages.is_some());
+    beside.give(move |readers| {
+        let mut looked = Mapped::look(&tasks, readers, allow);
+        if let Ok((mapped, _)) = &mut looked {
+            mapped.measure(lazy);
+            buffers.make_others(mapped.sizes().values().copied().collect(), workers());
+        }
+        // Nobody waits for it after a failure.
+        let _ = tell.send(looked);
+    });
+    told
+}
+
+type LookedAt = (Mapped, Vec<Refusal>);
+
+/// What is known of the control groups of the tree of `root`, if they are dumped.
+fn cgroups(root: Pid, namespaces: &IdsOfTree, options: &Options) -> Result<Option<Cgroups>> {
+    let cgroups = || Cgroups::new(root, namespaces, options);
+    options.cgroups.then(cgroups).transpose()
+}
+
+/// What there is to warn of in the threads of the tasks.
+fn losses(live: &[Seen]) -> Vec<String> {
+    // A thread that has ended meanwhile has nothing to lose.
+    let losses = live.iter().flat_map(|task| {
+        let of = move |tid: &Tid| unsaved::losses(task.pid, *tid, &task.status).ok();
+        task.threads.iter().filter_map(of)
+    });
+    losses.flatten().collect()
 }
 
 /// What there is beside the memory of the `live` tasks and of zombies: our own objects, what there is to
@@ -121,10 +163,21 @@ fn beside_memory(
     Ok((ids, unsaved, around, refusals))
 }
 
+/// What was read of the tree, and what was made for it.
+pub struct Looked {
+    /// What is known of it.
+    pub prepared: Prepared,
+    /// What of it the images will not have.
+    pub warnings: Warnings,
+    /// What its pages can be copied with.
+    pub buffers: Arc<Buffers>,
+}
+
 /// What there is to warn of where nothing was refused.
 pub struct Warnings {
     root: Pid,
     live: Vec<Seen>,
+    losses: Vec<String>,
     unsaved: Unsaved,
 }
 
@@ -134,10 +187,9 @@ impl Warnings {
         users.warn(self.root, options);
         for task in &self.live {
             users.warn_of_groups(task.pid, &task.status);
-            for &tid in &task.threads {
-                // A thread that has ended meanwhile has nothing to lose.
-                let _ = unsaved::warn(task.pid, tid);
-            }
+        }
+        for loss in &self.losses {
+            tracing::warn!("{loss}");
         }
         files::warn(&self.unsaved);
     }

@@ -6,18 +6,17 @@ mod mapped;
 use std::collections::HashMap;
 use std::path::Path;
 
-use commensal_images::{ImageSink, ImagesDir, PageChain};
+use commensal_images::{ImagesDir, PageChain};
 use commensal_sys::Pid;
 
 use crate::cgroup::Cgroups;
 use crate::files::Around;
-use crate::mm::{Mappings, PageWriter, Tracker};
-use crate::pidns::Pids;
+use crate::mm::{Mappings, Tracker, bytes_of};
+use crate::pidns::{Pids, VirtualId};
 use crate::rounds::Rounds;
 use crate::tree::ids::Ids;
-use crate::tree::namespaces::IdsOfTree;
 use crate::userns::Users;
-use crate::{Error, Options, Result};
+use crate::{Error, Result};
 
 pub use mapped::Mapped;
 
@@ -48,8 +47,6 @@ pub struct Prepared {
 pub struct Known {
     /// With our own objects in it.
     pub ids: Ids,
-    /// The ids of its namespaces.
-    pub namespaces: IdsOfTree,
     /// What the tree calls its tasks.
     pub pids: Pids,
     /// What it calls users and groups.
@@ -59,56 +56,51 @@ pub struct Known {
 }
 
 impl Prepared {
-    /// What is known of the tree of `root`, whose memory was looked at.
-    ///
-    /// # Errors
-    ///
-    /// Where its control groups cannot be read.
-    pub fn new(root: Pid, mapped: Mapped, known: Known, options: &Options) -> Result<Self> {
+    /// What is known of a tree whose memory was looked at.
+    pub fn new(mapped: Mapped, known: Known, cgroups: Option<Cgroups>) -> Self {
         let Known {
             ids,
-            namespaces,
             pids,
             users,
             around,
         } = known;
-        let cgroups = options
-            .cgroups
-            .then(|| Cgroups::new(root, &namespaces, options));
-        Ok(Self {
+        Self {
             mapped,
             ids,
-            cgroups: cgroups.transpose()?,
+            cgroups,
             trackers: HashMap::new(),
             parents: HashMap::new(),
             rounds: Rounds::default(),
             pids,
             users,
             around,
-        })
+        }
     }
 
-    /// Makes room for the pages that the tasks have now; gives their bytes.
+    /// How many bytes of pages the tasks have, by their pids in the images; those of a task whose writes are
+    /// tracked are counted now.
     ///
     /// # Errors
     ///
-    /// Where there is no room for them.
-    pub fn reserve<S: ImageSink>(&self, pages: &PageWriter<'_, S>) -> Result<u64> {
+    /// Where a task that is there cannot be looked at.
+    pub fn sizes(&self) -> Result<Vec<(VirtualId, u64)>> {
         let mut sizes = Vec::new();
         for (pid, mappings) in &self.mapped.mappings {
             let Ok(id) = self.pids.task(*pid) else {
                 continue;
             };
-            match pages.bytes_of(mappings, self.trackers.get(pid)) {
+            let bytes = match self.trackers.get(pid) {
+                Some(tracker) => bytes_of(mappings, Some(tracker), false),
+                None => Ok(self.mapped.sizes().get(pid).copied().unwrap_or(0)),
+            };
+            match bytes {
                 Ok(bytes) => sizes.push((id, bytes)),
                 // A task that is gone by now needs no room.
                 Err(Error::Sys(_)) => {}
                 Err(error) => return Err(error),
             }
         }
-        let total = sizes.iter().map(|(_, bytes)| bytes).sum();
-        pages.make_room(sizes)?;
-        Ok(total)
+        Ok(sizes)
     }
 
     /// The mappings of a task that stands still; `same` if the kernel tells that none has changed.

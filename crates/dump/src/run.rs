@@ -1,6 +1,7 @@
 //! The dump, in order.
 
 use std::io::Write;
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::Instant;
@@ -10,31 +11,33 @@ use commensal_images::{Image, ImageSet, ImageSink};
 use commensal_seized::{Silence, caretaker};
 use commensal_sys::Pid;
 
+use crate::beside::Beside;
 use crate::choices;
 use crate::collect::{Collected, Collector, Copier, Memory};
 use crate::cpu_info::cpu_info;
-use crate::end::{End, Tree};
-use crate::let_go::Standing;
-use crate::mm::{LazyPages, LazyServer, PageServer, PageWriter};
+use crate::mm::{LazyPages, LazyServer, PageServer, PageWriter, Room, workers};
 use crate::net::namespace::{self as network, Entered, Networks};
 use crate::output::{auto_dedup, images_dir, share, size_of_images, write_stats};
+use crate::preflight::Looked;
 use crate::prepare::Prepared;
 use crate::progress::Progress;
 use crate::punctual::Punctual;
-use crate::records::Loading;
 use crate::stages::Stages;
-use crate::tree::{self, Frozen};
-use crate::{Error, Hooks, Options, Result, Summary, Then, inventory, preflight, timens};
+use crate::still::{Scene, Still};
+use crate::tree;
+use crate::{Error, Hooks, Options, Result, Summary, inventory, preflight};
 
-/// Dumps the tree of `root` into the directory that `options` name.
-///
-/// The inventory is written last: a directory without it is not an image set.
+/// Dumps into the directory that `options` name.
 ///
 /// # Errors
 ///
-/// Why there is no image set; the tree runs on as before, whatever
-/// [`Options::then`] says.
-pub fn dump(root: Pid, options: &Options, hooks: &dyn Hooks) -> Result<Summary> {
+/// As [`crate::dump`].
+pub fn dump(
+    root: Pid,
+    options: &Options,
+    hooks: &dyn Hooks,
+    beside: Option<Beside>,
+) -> Result<Summary> {
     let started = Instant::now();
     let sink = |prepared: &mut Prepared| {
         let dir = images_dir(options)?;
@@ -45,7 +48,7 @@ pub fn dump(root: Pid, options: &Options, hooks: &dyn Hooks) -> Result<Summary> 
         }
         Ok(dir)
     };
-    let (mut summary, dir) = run(root, sink, options, hooks)?;
+    let (mut summary, dir) = run(root, sink, options, hooks, beside)?;
     if summary.own_users {
         share(&options.images_dir);
     }
@@ -56,21 +59,17 @@ pub fn dump(root: Pid, options: &Options, hooks: &dyn Hooks) -> Result<Summary> 
     Ok(summary)
 }
 
-/// Dumps the tree of `root` into `output`, as one [stream](commensal_images::stream); of the
-/// directories in `options` none is used but the work directory.
-///
-/// The tree is let go, or killed, when `output` has taken the whole image set: what becomes of it
-/// there is not known here.
+/// Dumps into a stream.
 ///
 /// # Errors
 ///
-/// As [`dump`].
+/// As [`crate::dump_stream`].
 pub fn dump_stream(
     root: Pid,
-    output: impl Write + Send + 'static,
-    compression: Compression,
+    (output, compression): (impl Write + Send + 'static, Compression),
     options: &Options,
     hooks: &dyn Hooks,
+    beside: Option<Beside>,
 ) -> Result<Summary> {
     let started = Instant::now();
     choices::refuse_stream(root, options)?;
@@ -79,7 +78,7 @@ pub fn dump_stream(
         let give_up = Box::new(move || cancel.check().is_err());
         Ok(ImageStream::begin(output, compression, give_up)?)
     };
-    let run = run(root, stream, options, hooks);
+    let run = run(root, stream, options, hooks, beside);
     // What was given up is no failure of the stream.
     let (mut summary, stream) = run.or_else(|error| options.cancel.check().and(Err(error)))?;
     summary.bytes_written = stream.bytes();
@@ -96,6 +95,7 @@ fn run<S: ImageSink + Send>(
     sink: impl FnOnce(&mut Prepared) -> Result<S> + Send,
     options: &Options,
     hooks: &dyn Hooks,
+    beside: Option<Beside>,
 ) -> Result<(Summary, S)> {
     choices::refuse_lazy(root, options)?;
     // From our own network.
@@ -106,6 +106,7 @@ fn run<S: ImageSink + Send>(
     network::inside(root, |network| {
         let around = Surroundings {
             network,
+            beside,
             server,
             lazy,
         };
@@ -117,6 +118,8 @@ fn run<S: ImageSink + Send>(
 struct Surroundings<'n> {
     /// The network namespace of the tree's root, another than ours, which we are in.
     network: Option<&'n Entered>,
+    /// The thread beside us, if it was begun before.
+    beside: Option<Beside>,
     /// What takes the pages.
     server: Option<PageServer>,
     /// What gives those that stay in the tree to who fetches them.
@@ -131,6 +134,7 @@ fn run_here<S: ImageSink>(
     hooks: &dyn Hooks,
     Surroundings {
         network,
+        beside,
         server,
         lazy,
     }: Surroundings<'_>,
@@ -138,12 +142,16 @@ fn run_here<S: ImageSink>(
     let options = &choices::lock_of_own_network(options, network);
     // To be there for all stops; it is a copy of us, and we are still small.
     let caretaker = caretaker()?;
-    let readers = match options.bpf {
-        true => Loading::begin(),
-        false => Loading::none(),
+    let beside = match options.bpf {
+        true => beside.unwrap_or_else(Beside::begin),
+        false => Beside::none(),
     };
     let run_id = inventory::run_id();
-    let (mut prepared, warnings) = preflight::check(root, options, &readers)?;
+    let Looked {
+        mut prepared,
+        warnings,
+        buffers,
+    } = preflight::check(root, options, &beside)?;
     let networks = prepared.around.networks.clone();
     networks.check(&Networks::default(), options)?;
     let set = ImageSet::new(sink(&mut prepared)?);
@@ -156,14 +164,16 @@ fn run_here<S: ImageSink>(
     let stay = LazyPages::default();
     let pages = PageWriter::new(&set)
         .lazy(lazy.is_some().then_some(&stay))
+        .buffers(buffers)
         .workers(workers())
         .cancel(options.cancel.clone())
         .progress(&copied)
         .server(server.as_ref());
     let records = std::mem::take(&mut prepared.mapped.records);
-    let open = prepared.mapped.open_descriptors();
-    let records = records.with_files(prepared.mapped.mappings.keys(), open, readers.readers());
     let of_all = (records, prepared.cgroups.take());
+    let sizes = prepared.sizes()?;
+    let total = sizes.iter().map(|(_, bytes)| bytes).sum();
+    let rooms = make_rooms(pages.reserve(sizes)?, &beside);
     let prepared = RwLock::new(prepared);
     let look_closer = || {
         let prepared = prepared.read().unwrap_or_else(PoisonError::into_inner);
@@ -176,43 +186,37 @@ fn run_here<S: ImageSink>(
         Ok::<_, Error>((collector, candidates))
     };
     let stages = Stages::new(hooks, network);
+    let scene = Scene {
+        set: &set,
+        stages: &stages,
+        networks: &networks,
+        run_id: &run_id,
+        options,
+    };
     let silence = Silence::of_thread();
     let _punctual = Punctual::start();
     let still = thread::scope(|scope| {
         let copier = Copier::start(scope, Memory::new(&prepared, &pages), silence.clone())?;
         let (collector, candidates) = look_closer()?;
-        progress.expect(copier.reserved()?);
+        copier.has_room()?;
+        beside.told(&rooms).map_err(|_| Error::Cancelled)??;
+        drop(beside);
+        progress.expect(total);
         options.cancel.check()?;
         // Who is told something may keep us waiting.
         let silence = silence.keep();
-        let freezing = Instant::now();
-        let mut frozen = tree::freeze(root, candidates, collector.records(), options)?;
-        if options.then == Then::Kill {
-            frozen.doom();
-        }
-        let time = freezing.elapsed();
-        stages.lock_network()?;
-        let networks = (&networks, &*run_id);
-        let (mut collected, standing) =
-            images(&set, frozen, collector, &copier, networks, options)?;
-        let end = End {
-            stages: &stages,
-            options,
-            frozen_since: freezing,
-            lazy: lazy.map(|server| (server, &stay)),
-        };
-        let (tree, lost) = end.collected(standing, collected.unread.take())?;
-        collected.figures.unread_terminals = lost;
-        if let Tree::RunsOn { .. } = tree {
-            caretaker.let_go();
-        }
-        copier.write()?;
-        set.flush()?;
-        let inventory = inventory::inventory(options, &collected, &run_id);
-        copier.written()?;
-        Ok::<_, Error>((end, time, tree, collected, inventory, silence))
+        let lazy = lazy.map(|server| (server, &stay));
+        let still = scene.dump(root, (collector, candidates), &copier, lazy, &caretaker)?;
+        Ok::<_, Error>((still, silence))
     });
-    let (end, freezing, tree, collected, inventory, _silence) = still?;
+    let (still, _silence) = still?;
+    let Still {
+        end,
+        freezing,
+        tree,
+        collected,
+        inventory,
+    } = still;
     server.as_ref().map_or(Ok(()), PageServer::close)?;
     let Collected { figures, links, .. } = collected;
     drop(pages);
@@ -232,44 +236,12 @@ fn run_here<S: ImageSink>(
     Ok((summary, sink))
 }
 
-/// Collects a tree that stands still, and writes all images that tell of it.
-fn images<'s, S: ImageSink>(
-    set: &'s ImageSet<S>,
-    frozen: Frozen,
-    mut collector: Collector<'s, '_, S>,
-    copier: &Copier,
-    (looked_at, run_id): (&Networks, &str),
-    options: &'s Options,
-) -> Result<(Collected<'s>, Standing)> {
-    let root = frozen.members[0].pid;
-    collector.begin(&frozen, copier)?;
-    copier.asked_for_all()?;
-    let networks = collector.networks().clone();
-    networks.check(looked_at, options)?;
-    networks.dump((set, collector.users()), options, run_id)?;
-    let mut tasks = Vec::new();
-    for member in frozen.members {
-        options.cancel.check()?;
-        tasks.extend(collector.member(member, copier)?);
-    }
-    let (collected, connections) = collector.finish()?;
-    options.cancel.check()?;
-    timens::write(set, root, &collected.root_ids)?;
-    networks.dump_links(set, options, &collected.tun_devices)?;
-    let standing = Standing {
-        tasks,
-        group: frozen.group,
-        connections,
-        own_network: networks.are_own(),
-        own_pids: collected.own_pids,
-    };
-    Ok((collected, standing))
-}
-
-/// How many threads copy pages: they are bound by memory, not by processors.
-fn workers() -> usize {
-    const MOST: usize = 4;
-    // Without a look into the files of control groups.
-    let processors = rustix::thread::sched_getaffinity(None);
-    processors.map_or(1, |set| (set.count() as usize).min(MOST))
+/// Has the thread beside make room in files.
+fn make_rooms(rooms: Vec<Room>, beside: &Beside) -> Receiver<Result<()>> {
+    let (tell, told) = channel();
+    beside.give(move |_| {
+        // Nobody waits for it after a failure.
+        let _ = tell.send(rooms.into_iter().try_for_each(Room::make));
+    });
+    told
 }

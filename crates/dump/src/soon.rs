@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 /// to copy.
 const SPIN: Duration = Duration::from_micros(500);
 
-/// What is told next, for the thread that traces: while others wait for it, too, they had better sleep.
+/// What is told next, for the thread that traces: while others wait for it, too, they had better sleep. `late` is called
+/// where it takes so long that it is slept for.
 ///
 /// # Errors
 ///
 /// Where nobody is left to tell it.
-pub fn soon<T>(told: &Receiver<T>) -> Result<T, RecvError> {
+pub fn soon<T>(told: &Receiver<T>, late: impl FnOnce()) -> Result<T, RecvError> {
     let started = Instant::now();
     while started.elapsed() < SPIN {
         match told.try_recv() {
@@ -23,5 +24,6 @@ pub fn soon<T>(told: &Receiver<T>) -> Result<T, RecvError> {
             Err(TryRecvError::Disconnected) => return Err(RecvError),
         }
     }
+    late();
     told.recv()
 }

@@ -5,13 +5,14 @@
 use std::cell::Cell;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{PoisonError, RwLock};
-use std::thread::{Scope, scope};
+use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use commensal_images::ImageSink;
 use commensal_seized::Silence;
 use commensal_sys::{Pid, RemoteRange};
 
+use crate::elsewhere::{Elsewhere, both};
 use crate::mm::{Mappings, PageStats, PageWriter, StackCopy, TaskPages};
 use crate::pidns::VirtualId;
 use crate::prepare::Prepared;
@@ -63,13 +64,6 @@ impl<'p, 's, S: ImageSink> Memory<'p, 's, S> {
         Self { prepared, pages }
     }
 
-    /// Makes room for it; gives its bytes.
-    fn reserve(&self) -> Result<u64> {
-        let prepared = self.prepared.read();
-        let prepared = prepared.unwrap_or_else(PoisonError::into_inner);
-        prepared.reserve(self.pages)
-    }
-
     /// The private pages of a task that stands still, and its mappings. With pre-copy the flags
     /// are as they were just before the tree was stopped, unless a mapping changed since.
     /// `may_enter` is called once the task may be entered: when its stack was read ahead, or all is
@@ -102,7 +96,7 @@ impl<'p, 's, S: ImageSink> Memory<'p, 's, S> {
         let flags = || (!known).then(|| smaps::smaps(pid));
         let (pages, flags) = match known || mappings.private_bytes() < SMALL {
             true => (copy(), flags()),
-            false => beside(copy, flags),
+            false => both(copy, flags),
         };
         let pages = pages?;
         if let Some(flags) = flags {
@@ -139,7 +133,7 @@ impl<'p, 's, S: ImageSink> Memory<'p, 's, S> {
 
 /// What is asked for.
 enum Order {
-    Reserve,
+    MakeRoom,
     Copy(Asked),
     Write,
 }
@@ -147,7 +141,7 @@ enum Order {
 /// What is told: at first, then of each task, in this order, and at last.
 #[derive(Debug)]
 enum Told {
-    Reserved(u64),
+    HasRoom,
     MayEnter,
     Copied(Copied),
     Written,
@@ -161,6 +155,7 @@ pub struct Copier {
     writes: Cell<bool>,
     orders: Sender<Order>,
     told: Receiver<Result<Told>>,
+    elsewhere: Elsewhere,
 }
 
 impl Copier {
@@ -173,17 +168,24 @@ impl Copier {
         let is_into_directory = memory.pages.is_into_directory();
         let (orders, given) = channel();
         let (sender, told) = channel();
+        let elsewhere = Elsewhere::than_here();
+        let there = elsewhere.clone();
         scope.spawn(move || {
+            there.begin();
             let _keeping = silence.keep();
             for order in given {
                 let may_enter = || drop(sender.send(Ok(Told::MayEnter)));
                 let done = match order {
-                    Order::Reserve => memory.reserve().map(Told::Reserved),
+                    Order::MakeRoom => {
+                        memory.pages.make_room();
+                        Ok(Told::HasRoom)
+                    }
                     Order::Copy(task) => memory.task(task, &may_enter).map(Told::Copied),
                     Order::Write => memory.pages.write_held().map(|()| Told::Written),
                 };
+                let is_last = matches!(done, Ok(Told::Written));
                 // Nobody waits for the others after a failure.
-                if sender.send(done).is_err() {
+                if sender.send(done).is_err() || is_last {
                     break;
                 }
             }
@@ -193,19 +195,21 @@ impl Copier {
             writes: Cell::new(false),
             orders,
             told,
+            elsewhere,
         };
-        copier.order(Order::Reserve)?;
+        copier.order(Order::MakeRoom)?;
+        copier.elsewhere.make_way();
         Ok(copier)
     }
 
-    /// Waits for the room, before anything else; gives its bytes.
+    /// Waits for the room in memory, before anything else.
     ///
     /// # Errors
     ///
-    /// Where there is no room.
-    pub fn reserved(&self) -> Result<u64> {
+    /// [`Error::Cancelled`] where the thread has ended with a panic.
+    pub fn has_room(&self) -> Result<()> {
         match self.next()? {
-            Told::Reserved(bytes) => Ok(bytes),
+            Told::HasRoom => Ok(()),
             _ => unreachable!("nothing else was asked for"),
         }
     }
@@ -286,19 +290,6 @@ impl Copier {
     }
 
     fn next(&self) -> Result<Told> {
-        soon(&self.told).map_err(|_| Error::Cancelled)?
+        soon(&self.told, || self.elsewhere.let_go()).map_err(|_| Error::Cancelled)?
     }
-}
-
-/// Calls both, the second in a thread of its own.
-fn beside<A, B: Send>(here: impl FnOnce() -> A, there: impl FnOnce() -> B + Send) -> (A, B) {
-    scope(|scope| {
-        let there = scope.spawn(there);
-        let here = here();
-        let there = there.join();
-        (
-            here,
-            there.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-        )
-    })
 }

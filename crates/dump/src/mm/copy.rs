@@ -10,7 +10,8 @@ use commensal_images::RawWriter;
 use commensal_sys::process_vm::Batch;
 use commensal_sys::{Buffer, RemoteRange};
 
-use super::held::Held;
+use super::held::{self, Held};
+use crate::elsewhere::anywhere;
 use crate::{Cancel, Error, Result};
 
 /// Bytes that are read and then written at once: half of a second-level
@@ -19,7 +20,15 @@ const CHUNK: usize = 256 << 10;
 
 /// How many chunks the caller's thread copies before it starts others: starting one and waiting for
 /// its end takes as long as copying several.
-const ALONE: usize = 8;
+const ALONE: u64 = 8;
+
+/// How many threads copy pages: they are bound by memory, not by processors.
+pub fn workers() -> usize {
+    const MOST: usize = 4;
+    // Without a look into the files of control groups.
+    let processors = rustix::thread::sched_getaffinity(None);
+    processors.map_or(1, |set| (set.count() as usize).min(MOST))
+}
 
 /// Memory that pages are read from.
 pub(super) trait PageSource: Sync {
@@ -37,7 +46,7 @@ struct Chunk {
 
 /// Buffers of one chunk each, used again for the next task.
 #[derive(Debug, Default)]
-pub(super) struct Buffers(Mutex<Vec<Buffer>>);
+pub struct Buffers(Mutex<Vec<Buffer>>);
 
 impl Buffers {
     fn take(&self) -> Result<Buffer> {
@@ -45,14 +54,26 @@ impl Buffers {
         free.map_or_else(|| buffer(CHUNK), Ok)
     }
 
-    /// Makes buffers for so many bytes and threads before there is any haste.
-    pub fn warm(&self, bytes: u64, threads: usize) -> Result<()> {
-        let chunks = bytes.div_ceil(CHUNK as u64).min(threads as u64) as usize;
-        let mut buffers = lock(&self.0);
-        while buffers.len() < chunks {
-            buffers.push(buffer(CHUNK)?);
+    /// Makes the first buffer before there is any haste. What cannot be made now is made when it is needed.
+    pub fn make_first(&self) {
+        lock(&self.0).extend(buffer(CHUNK));
+    }
+
+    /// The same for the others that are needed to copy the pages of tasks with so many bytes each, where this many
+    /// threads copy next to the caller's.
+    pub fn make_others(&self, mut sizes: Vec<u64>, workers: usize) {
+        sizes.sort_unstable();
+        let held = held::fit(sizes.iter().copied()).tasks;
+        let chunks = sizes[held..]
+            .iter()
+            .map(|bytes| bytes.div_ceil(CHUNK as u64));
+        let others = match chunks.max().unwrap_or(0) {
+            0..=ALONE => 0,
+            chunks => chunks.min(workers as u64),
+        };
+        for _ in 0..others {
+            lock(&self.0).extend(buffer(CHUNK));
         }
-        Ok(())
     }
 
     fn give_back(&self, buf: Buffer) {
@@ -98,7 +119,10 @@ impl Copy<'_, '_> {
                 }
                 if threads < workers {
                     threads += 1;
-                    scope.spawn(|| self.work(&receiver, &failure));
+                    scope.spawn(|| {
+                        anywhere();
+                        self.work(&receiver, &failure);
+                    });
                 }
                 failure.check()?;
                 sender.send(chunk).map_err(|_| Error::Cancelled)

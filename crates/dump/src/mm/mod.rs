@@ -7,7 +7,7 @@
 //! 1. Before the freeze, [`Mappings::read`]: what every mapping is, with all
 //!    that cannot be dumped refused by name, and the files behind held open in
 //!    [`MappedFileCache`] (one for each mount namespace of the tree). Then
-//!    [`PageWriter::make_room`], which makes room in the images, or in memory.
+//!    [`PageWriter::reserve`], for room in the images, and [`PageWriter::make_room`], in memory.
 //! 2. Frozen, [`Mappings::refresh`]: reads `maps` and keeps what is known of
 //!    mappings that did not change. (It is not called where the kernel's count
 //!    of changes and the names of mapped files say that none did.) The flags of madvise(2) and mlock(2) can
@@ -54,6 +54,7 @@ mod vdso_mark;
 
 pub use backing::{MappedFile, MappedFileCache};
 pub use classify::{Allow, Kind};
+pub use copy::{Buffers, workers};
 pub use entries::FileEntries;
 pub use kernel_mounts::{InternalMount, internal_mount};
 pub use lazy::{LazyPages, LazyServer};
@@ -65,6 +66,7 @@ pub use mm_entry::{FromInside, mm_entry};
 pub use page_server::PageServer;
 pub use pagemap::{PageStats, PageWriter};
 pub use precopy::Tracker;
-pub use private::TaskPages;
+pub use private::{TaskPages, bytes_of};
+pub use reserve::Room;
 pub use shared::SharedMemory;
 pub use stack::StackCopy;

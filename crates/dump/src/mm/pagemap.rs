@@ -1,8 +1,8 @@
 //! A pagemap and the pages it lists: two images, written together.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use commensal_images::messages::{PagemapEntry, PagemapHead};
 use commensal_images::{EntryWriter, Image, ImageSet, ImageSink, RawWriter};
@@ -10,9 +10,9 @@ use commensal_sys::{PAGE_SIZE, RemoteRange};
 
 use super::LazyPages;
 use super::copy::{Buffers, Copy, PageSource, lock};
-use super::held::Held;
+use super::held::{self, Held};
 use super::page_server::PageServer;
-use super::reserve::Reserved;
+use super::reserve::{Reserved, Room};
 use crate::pidns::VirtualId;
 use crate::{Cancel, Result};
 
@@ -79,12 +79,14 @@ pub struct PageWriter<'s, S> {
     workers: usize,
     cancel: Cancel,
     written: &'s (dyn Fn(u64) + Sync),
-    buffers: Buffers,
+    buffers: Arc<Buffers>,
     reserved: Mutex<HashMap<Image, Reserved<'s>>>,
     server: Option<&'s PageServer>,
     /// What stays in the tasks, if anything.
     pub(super) lazy: Option<&'s LazyPages>,
     held: Held<'s>,
+    /// How many bytes it is to have room for.
+    held_bytes: AtomicU64,
 }
 
 impl<'s, S: ImageSink> PageWriter<'s, S> {
@@ -96,11 +98,12 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
             workers: 1,
             cancel: Cancel::default(),
             written: &|_| (),
-            buffers: Buffers::default(),
+            buffers: Arc::default(),
             reserved: Mutex::default(),
             server: None,
             lazy: None,
             held: Held::default(),
+            held_bytes: AtomicU64::new(0),
         }
     }
 
@@ -115,6 +118,12 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
     #[must_use]
     pub fn lazy(self, lazy: Option<&'s LazyPages>) -> Self {
         Self { lazy, ..self }
+    }
+
+    /// With these buffers, which may have been made before.
+    #[must_use]
+    pub fn buffers(self, buffers: Arc<Buffers>) -> Self {
+        Self { buffers, ..self }
     }
 
     /// With this many threads that copy, next to the caller's, which scans;
@@ -137,28 +146,32 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
         Self { written, ..self }
     }
 
-    /// Makes room for so many bytes of the pages image of each pagemap: in their files, but for the smallest in
-    /// memory, to be written by [`PageWriter::write_held`].
+    /// Begins the pages image of each pagemap, for so many bytes; gives the room in their files, which is still to be
+    /// made. The smallest get room in memory, too, if they come to much ([`PageWriter::make_room`]).
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Image`] where there is no room for an image.
-    pub fn make_room(&self, mut sizes: Vec<(VirtualId, u64)>) -> Result<()> {
-        sizes.sort_by_key(|(_, bytes)| *bytes);
-        let bytes = sizes.iter().map(|(_, bytes)| *bytes);
-        let held = match self.server {
-            Some(_) => 0,
-            None => self.held.make_room(bytes.clone()),
-        };
-        self.buffers
-            .warm(bytes.skip(held).sum(), self.workers + 1)?;
-        for (place, (id, bytes)) in sizes.into_iter().enumerate() {
-            if self.server.is_none() {
-                let reserved = Reserved::new(self.pages_image()?, bytes, place < held)?;
-                lock(&self.reserved).insert(id.pagemap(), reserved);
-            }
+    /// [`crate::Error::Image`] where an image cannot be made.
+    pub fn reserve(&self, mut sizes: Vec<(VirtualId, u64)>) -> Result<Vec<Room>> {
+        if self.server.is_some() {
+            return Ok(Vec::new());
         }
-        Ok(())
+        sizes.sort_by_key(|(_, bytes)| *bytes);
+        let held = held::fit(sizes.iter().map(|(_, bytes)| *bytes));
+        self.held_bytes.store(held.bytes, Ordering::Relaxed);
+        let mut rooms = Vec::new();
+        for (place, (id, bytes)) in sizes.into_iter().enumerate() {
+            let image = self.pages_image()?;
+            let (reserved, room) = Reserved::new(image, bytes, place < held.tasks);
+            lock(&self.reserved).insert(id.pagemap(), reserved);
+            rooms.extend(room);
+        }
+        Ok(rooms)
+    }
+
+    /// Makes the room in memory, for what is written by [`PageWriter::write_held`].
+    pub fn make_room(&self) {
+        self.held.make_room(self.held_bytes.load(Ordering::Relaxed));
     }
 
     /// Whether what is held goes into files, which nobody has to read meanwhile.
@@ -166,13 +179,18 @@ impl<'s, S: ImageSink> PageWriter<'s, S> {
         self.images.is_directory()
     }
 
-    /// Writes what is held of the pages.
+    /// Writes what is held of the pages, and then of other images, where they go into files: whoever else writes them
+    /// has fewer to write.
     ///
     /// # Errors
     ///
     /// [`crate::Error::Image`] where it cannot be written.
     pub fn write_held(&self) -> Result<()> {
-        self.held.write()
+        self.held.write()?;
+        match self.is_into_directory() {
+            true => Ok(self.images.flush()?),
+            false => Ok(()),
+        }
     }
 
     /// Writes the pagemap `image` and its pages: the runs that `runs` gives to

@@ -22,27 +22,28 @@ pub struct TaskPages {
     pub guards: Vec<RemoteRange>,
 }
 
-impl<S: ImageSink> PageWriter<'_, S> {
-    /// How many bytes of pages [`PageWriter::task`] would write now; the task may be running.
-    ///
-    /// # Errors
-    ///
-    /// [`crate::Error::Sys`] when the task is gone.
-    pub fn bytes_of(&self, mappings: &Mappings, tracker: Option<&Tracker>) -> Result<u64> {
-        let scanner = Scanner::of_all(mappings, tracker)?;
-        let (mut found, mut bytes) = (TaskPages::default(), 0);
-        for mapping in mappings.iter() {
-            scanner.mapping(mapping, &mut found, &mut |run| {
-                let stays = self.lazy.is_some() && run.flags & flags::LAZY != 0;
-                if run.is_present() && !stays {
-                    bytes += run.range.len();
-                }
-                Ok(())
-            })?;
-        }
-        Ok(bytes)
+/// How many bytes of pages [`PageWriter::task`] would write now; where plain memory is `lazy`, it stays in the task.
+/// The task may be running.
+///
+/// # Errors
+///
+/// [`crate::Error::Sys`] when the task is gone.
+pub fn bytes_of(mappings: &Mappings, tracker: Option<&Tracker>, lazy: bool) -> Result<u64> {
+    let scanner = Scanner::of_all(mappings, tracker)?;
+    let (mut found, mut bytes) = (TaskPages::default(), 0);
+    for mapping in mappings.iter() {
+        scanner.mapping(mapping, &mut found, &mut |run| {
+            let stays = lazy && run.flags & flags::LAZY != 0;
+            if run.is_present() && !stays {
+                bytes += run.range.len();
+            }
+            Ok(())
+        })?;
     }
+    Ok(bytes)
+}
 
+impl<S: ImageSink> PageWriter<'_, S> {
     /// The stack pointers of a stopped task's threads: what they point to is in the images, whatever
     /// stays in the task.
     pub fn stacks(&self, id: VirtualId, stacks: impl Iterator<Item = u64>) {

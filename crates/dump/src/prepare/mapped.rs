@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use commensal_sys::Pid;
 
-use crate::mm::{Allow, MappedFileCache, Mappings};
-use crate::records::{Loading, Records, Running};
+use crate::mm::{Allow, MappedFileCache, Mappings, bytes_of};
+use crate::records::{Readers, Records, Running};
 use crate::{Error, Refusal, Result};
 
 /// What is mapped into the tasks, and what the kernel has written down of them.
@@ -18,6 +18,8 @@ pub struct Mapped {
     pub records: Records,
     /// What the kernel told of each when its mappings were read.
     told: HashMap<Pid, Running>,
+    /// How many bytes of pages each had then.
+    sizes: HashMap<Pid, u64>,
 }
 
 impl Mapped {
@@ -26,13 +28,18 @@ impl Mapped {
     /// # Errors
     ///
     /// Where a task that is there cannot be read.
-    pub fn look(tasks: &[Pid], readers: &Loading, allow: Allow) -> Result<(Self, Vec<Refusal>)> {
+    pub fn look(
+        tasks: &[Pid],
+        readers: Option<&Readers>,
+        allow: Allow,
+    ) -> Result<(Self, Vec<Refusal>)> {
         let mut mapped = Self {
             allow,
             files: MappedFileCache::default(),
             mappings: HashMap::new(),
-            records: Records::of(tasks, readers.readers()),
+            records: Records::of(tasks, readers),
             told: HashMap::new(),
+            sizes: HashMap::new(),
         };
         let mut refusals = Vec::new();
         for &pid in tasks {
@@ -47,12 +54,23 @@ impl Mapped {
                 Err(error) => return Err(error),
             }
         }
+        // Where the kernel tells.
+        let open = mapped.told.values().map(|told| told.open).sum();
+        let tasks = mapped.mappings.keys();
+        mapped.records = mapped.records.with_files(tasks, open, readers);
         Ok((mapped, refusals))
     }
 
-    /// How many descriptors all tasks had open, where the kernel tells.
-    pub fn open_descriptors(&self) -> u32 {
-        self.told.values().map(|told| told.open).sum()
+    /// How many bytes of pages each task has by now; where some may stay in the tasks, without those. Of a task that
+    /// is gone there are none.
+    pub fn measure(&mut self, lazy: bool) {
+        let bytes = |(pid, mappings): (&Pid, _)| Some((*pid, bytes_of(mappings, None, lazy).ok()?));
+        self.sizes = self.mappings.iter().filter_map(bytes).collect();
+    }
+
+    /// What [`Mapped::measure`] found out.
+    pub const fn sizes(&self) -> &HashMap<Pid, u64> {
+        &self.sizes
     }
 
     /// Whether a task will hardly be entered.

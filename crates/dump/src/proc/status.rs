@@ -63,6 +63,8 @@ pub struct Status {
     pub no_new_privs: bool,
     /// The seccomp mode: 0 none, 1 strict, 2 filter.
     pub seccomp: u32,
+    /// What is said of speculation (prctl(2), PR_SET_SPECULATION_CTRL), for people: a line for each kind.
+    pub speculation: Vec<String>,
     /// What PR_GET_THP_DISABLE gives (since Linux 5.0; `false` before).
     pub huge_pages_are_disabled: bool,
 }
@@ -155,6 +157,10 @@ impl Status {
             b"CapAmb" => self.cap_ambient = set(value)?,
             b"NoNewPrivs" => self.no_new_privs = value == "1",
             b"Seccomp" => self.seccomp = value.parse().ok()?,
+            _ if key.starts_with(b"Speculation") => {
+                let key = str::from_utf8(key).ok()?;
+                self.speculation.push(format!("{key}: {value}"));
+            }
             b"THP_enabled" => self.huge_pages_are_disabled = value == "0",
             _ => {}
         }

@@ -16,7 +16,7 @@ use commensal_sys::task_iter::{self, FileRecord, Objects, TaskRecord, ThreadReco
 
 use crate::proc;
 
-pub use readers::{Loading, Readers};
+pub use readers::Readers;
 pub use task::Task;
 pub use threads::{Known, Threads};
 
@@ -75,6 +75,16 @@ impl Records {
             files: tasks.filter_map(files).collect(),
             ..self
         }
+    }
+
+    /// As [`Records::of`], with readers that are got ready for that.
+    #[cfg(test)]
+    pub fn ready(tasks: &[Pid]) -> Self {
+        let (tell, told) = std::sync::mpsc::channel();
+        let tasks = tasks.to_vec();
+        crate::beside::Beside::begin()
+            .give(move |readers| tell.send(Self::of(&tasks, readers)).unwrap());
+        told.recv().unwrap()
     }
 
     /// The threads of a task; none where the kernel does not tell.
@@ -201,7 +211,7 @@ os.read(0, 1)";
             child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         };
         echo();
-        let records = Records::of(&[pid], Loading::begin().readers());
+        let records = Records::ready(&[pid]);
         let before = records.mapping_changes(pid);
         // Without the right to, there are no records.
         if before.is_some() {

@@ -1,9 +1,7 @@
 //! Getting ready to read records.
 
 use std::path::Path;
-use std::sync::mpsc::channel;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use commensal_sys::Result;
 use commensal_sys::task_iter::{FileRecord, KernelTypes, Reader, TaskRecord, ThreadRecord};
@@ -22,7 +20,14 @@ pub struct Readers {
 }
 
 impl Readers {
-    fn load() -> Result<Self> {
+    /// Gets them ready; `None` where the kernel does not tell of tasks.
+    pub fn load() -> Option<Self> {
+        let readers = Self::try_load().inspect_err(told).ok()?;
+        readers.keep();
+        Some(readers)
+    }
+
+    fn try_load() -> Result<Self> {
         let types = KernelTypes::read(Some(Path::new(KEPT)))?;
         let tasks = Reader::load(&types)?;
         Ok(Self {
@@ -61,39 +66,4 @@ impl Readers {
 
 fn told(error: &commensal_sys::Error) {
     tracing::debug!(%error, "the kernel does not tell of tasks: they are asked");
-}
-
-/// Readers that a thread of its own gets ready: that takes longer than the first look at a running task of
-/// which nothing is known, and much longer for the first dump since the kernel was started.
-pub struct Loading {
-    readers: LazyLock<Option<Readers>, Box<dyn FnOnce() -> Option<Readers> + Send>>,
-}
-
-impl Loading {
-    /// Begins.
-    pub fn begin() -> Self {
-        let (tell, loaded) = channel();
-        thread::spawn(move || {
-            if let Ok(readers) = Readers::load().inspect_err(told) {
-                readers.keep();
-                // Nobody waits for them where nothing is dumped.
-                let _ = tell.send(readers);
-            }
-        });
-        Self {
-            readers: LazyLock::new(Box::new(move || loaded.recv().ok())),
-        }
-    }
-
-    /// Of none, so that tasks are asked.
-    pub fn none() -> Self {
-        Self {
-            readers: LazyLock::new(Box::new(|| None)),
-        }
-    }
-
-    /// Waits for them; `None` where the kernel does not tell.
-    pub fn readers(&self) -> Option<&Readers> {
-        self.readers.as_ref()
-    }
 }

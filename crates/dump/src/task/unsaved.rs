@@ -11,6 +11,7 @@ use commensal_sys::{Pid, Tid, sched};
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use super::misc;
+use crate::proc::Status;
 use crate::tree::namespaces::own_pid;
 use crate::{Place, Refusal, Result, proc};
 
@@ -21,60 +22,76 @@ const TIMER_SLACK: [u64; 2] = [50_000, 0];
 /// `PF_MCE_PROCESS` (include/linux/sched.h), in `/proc/PID/stat`.
 const PF_MCE_PROCESS: u32 = 0x80;
 
-/// Warns of what the thread `tid` of `pid` would not have after a restore.
+/// What the thread `tid` of `pid`, whose leader has this status, would not have after a restore, for people.
 ///
 /// # Errors
 ///
 /// When the thread is gone.
-pub fn warn(pid: Pid, tid: Tid) -> Result<()> {
+pub fn losses(pid: Pid, tid: Tid, status: &Status) -> Result<Vec<String>> {
+    let mut losses = Vec::new();
     let priority = sched::io_priority(tid)?;
     if priority != 0 {
-        tracing::warn!("the I/O priority {priority:#x} of thread {tid} is not restored");
+        losses.push(format!(
+            "the I/O priority {priority:#x} of thread {tid} is not restored"
+        ));
     }
     if let Some(slack) = timer_slack(tid).filter(|slack| !TIMER_SLACK.contains(slack)) {
-        tracing::warn!("the timer slack of thread {tid}, {slack} ns, is not restored");
+        losses.push(format!(
+            "the timer slack of thread {tid}, {slack} ns, is not restored"
+        ));
     }
     if affinity(Some(tid)).is_some_and(|cpus| Some(cpus) != affinity(None)) {
-        tracing::warn!(
+        losses.push(format!(
             "thread {tid} may run on other processors than the dumper: it gets those of the restore"
-        );
+        ));
     }
     if tid != pid.leader() && network(pid, tid) != network(pid, pid.leader()) {
-        tracing::warn!(
+        losses.push(format!(
             "thread {tid} is in another network namespace than its task {pid}: it gets that one"
-        );
+        ));
     }
     if has_memory_error_policy(pid, tid) {
-        tracing::warn!("what thread {tid} does on memory errors (PR_MCE_KILL) is not restored");
+        losses.push(format!(
+            "what thread {tid} does on memory errors (PR_MCE_KILL) is not restored"
+        ));
     }
     if tid == pid.leader() {
-        warn_of_task(pid)?;
+        losses.extend(losses_of_task(pid, status)?);
     }
-    Ok(())
+    Ok(losses)
 }
 
 /// The same of a task as a whole.
-fn warn_of_task(pid: Pid) -> Result<()> {
+fn losses_of_task(pid: Pid, status: &Status) -> Result<Vec<String>> {
+    let mut losses = Vec::new();
     let personality = misc::personality(pid)?;
     if personality != 0 {
-        tracing::warn!("the personality {personality:#x} of task {pid} is not restored");
+        losses.push(format!(
+            "the personality {personality:#x} of task {pid} is not restored"
+        ));
     }
     if merges_memory(pid) {
-        tracing::warn!("that memory of task {pid} is merged (PR_SET_MEMORY_MERGE) is not restored");
+        losses.push(format!(
+            "that memory of task {pid} is merged (PR_SET_MEMORY_MERGE) is not restored"
+        ));
     }
     let filter = core_filter(pid);
     if filter.is_some() && filter != core_filter(own_pid()) {
-        tracing::warn!(
+        losses.push(format!(
             "which memory of task {pid} goes into a core file (coredump_filter) is not restored: it gets \
              what the restore has"
-        );
+        ));
     }
     static OURS: OnceLock<Vec<String>> = OnceLock::new();
-    let ours = OURS.get_or_init(|| speculation(own_pid()));
-    for line in speculation(pid).iter().filter(|line| !ours.contains(line)) {
-        tracing::warn!("the speculation control of task {pid} ({line}) is not restored");
-    }
-    Ok(())
+    let own = || Status::of_task(own_pid()).unwrap_or_default();
+    let ours = OURS.get_or_init(|| own().speculation);
+    let speculation = status.speculation.iter();
+    let others = speculation.filter(|line| !ours.contains(line));
+    losses.extend(
+        others
+            .map(|line| format!("the speculation control of task {pid} ({line}) is not restored")),
+    );
+    Ok(losses)
 }
 
 /// Whether all memory of a task may be merged with that of others (prctl(2), PR_SET_MEMORY_MERGE;
@@ -88,14 +105,6 @@ fn merges_memory(pid: Pid) -> bool {
 /// Which memory goes into a core file (core(5)); `None` where we may not know.
 fn core_filter(pid: Pid) -> Option<Vec<u8>> {
     proc::value(pid, "coredump_filter").ok()
-}
-
-/// What the status of a task's leader says of speculation (prctl(2), PR_SET_SPECULATION_CTRL).
-fn speculation(pid: Pid) -> Vec<String> {
-    let text = proc::read(pid, "status").unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let lines = text.lines().filter(|line| line.starts_with("Speculation"));
-    lines.map(|line| line.replace('\t', " ")).collect()
 }
 
 /// Of what PR_GET_THP_DISABLE gives: huge pages are only where madvise(2) asked for them
@@ -194,7 +203,8 @@ mod tests {
         let stdout = child.stdout.take().unwrap();
         std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut said).unwrap();
         let pid = Pid::new(child.id() as i32).unwrap();
-        let (merges, speculates) = (merges_memory(pid), speculation(pid));
+        let merges = merges_memory(pid);
+        let speculates = Status::of_task(pid).unwrap().speculation;
         let chose = has_memory_error_policy(pid, pid.leader());
         let filter = core_filter(pid);
         drop(child.stdin.take());
@@ -205,7 +215,7 @@ mod tests {
         assert_eq!(merges, has[0] == "0");
         assert!(chose && has[2] == "0");
         let forced = |lines: &[String]| lines.iter().any(|line| line.contains("force mitigated"));
-        let ours = speculation(own_pid());
+        let ours = Status::of_task(own_pid()).unwrap().speculation;
         assert_eq!(forced(&speculates), forced(&ours) || has[1] == "0");
     }
 }

@@ -199,7 +199,7 @@ fn shared(pid: Pid, owner: Pid, what: &str) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::{Loading, Records};
+    use crate::records::Records;
 
     /// Has a child that shares its descriptors, and one that has all of its own.
     const FAMILY: &str = "
@@ -223,8 +223,7 @@ os.wait(); os.wait()";
         let children = lines.map(|line| line.unwrap().parse().unwrap());
         let ours = [parent.id() as i32].into_iter().chain(children);
         let tasks: Vec<Pid> = ours.map(|pid| Pid::new(pid).unwrap()).collect();
-        let readers = Loading::begin();
-        let mut records = Records::of(&tasks, readers.readers());
+        let mut records = Records::ready(&tasks);
         tasks.iter().for_each(|pid| records.read(*pid));
         let told = records.objects(&tasks);
         let compared = ids_of(&tasks, None);

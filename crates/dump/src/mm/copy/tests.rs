@@ -34,7 +34,7 @@ fn copy(workers: usize, broken: u64, held_bytes: u64) -> Result<Vec<u8>> {
     let set = ImageSet::new(ImagesDir::create(&images, Existing::Refuse)?);
     let image = Arc::new(set.raw(Image::Pages(1))?);
     let held = Held::default();
-    held.make_room(std::iter::once(held_bytes));
+    held.make_room(held_bytes);
     let copy = Copy {
         source: &Numbered { broken },
         image: &image,

@@ -11,7 +11,7 @@ use zerocopy::IntoBytes;
 
 use super::*;
 use crate::mm::read_auxiliary_vector;
-use crate::records::{Loading, Records};
+use crate::records::Records;
 
 /// Has a bit of everything, and what only it can tell once it is asked for that.
 const PROGRAM: &str = "
@@ -62,7 +62,7 @@ impl Program {
             .unwrap();
         wait(&mut child);
         let pid = Pid::new(child.id() as i32).unwrap();
-        let records = Records::of(&[pid], Loading::begin().readers());
+        let records = Records::ready(&[pid]);
         let program = Self {
             child,
             pid,

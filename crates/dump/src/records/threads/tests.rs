@@ -8,7 +8,7 @@ use commensal_infected::Infected;
 use commensal_seized::Seized;
 
 use super::*;
-use crate::records::{Loading, Records};
+use crate::records::Records;
 use crate::task::registers;
 
 /// Each thread has a name of its own, and a signal for its parent's death, an alternate stack, a
@@ -57,7 +57,7 @@ fn start() -> (Child, Pid, Option<Records>) {
     let stdout = child.stdout.as_mut().unwrap();
     stdout.read_exact(&mut ready).unwrap();
     let pid = Pid::new(child.id() as i32).unwrap();
-    let records = Records::of(&[pid], Loading::begin().readers());
+    let records = Records::ready(&[pid]);
     let some = records.threads(pid).is_some().then_some(records);
     (child, pid, some)
 }
