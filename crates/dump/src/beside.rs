@@ -32,14 +32,14 @@ impl Beside {
         let (given, work) = channel::<Work>();
         let elsewhere = Elsewhere::than_here();
         let there = elsewhere.clone();
-        thread::spawn(move || {
+        let thread = thread::spawn(move || {
             there.begin();
             let readers = load();
             for work in work {
                 work(readers.as_ref());
             }
         });
-        elsewhere.make_way();
+        elsewhere.bring(&thread);
         Self { given, elsewhere }
     }
 

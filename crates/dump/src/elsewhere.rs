@@ -1,7 +1,9 @@
 //! A thread on another processor.
 
 use std::sync::{Arc, OnceLock};
-use std::thread::{scope, yield_now};
+use std::thread::{JoinHandle, scope, yield_now};
+
+use commensal_sys::sched;
 
 use rustix::process::getpid;
 use rustix::thread::{CpuSet, Pid, gettid, sched_getaffinity, sched_getcpu, sched_setaffinity};
@@ -33,7 +35,15 @@ impl Elsewhere {
         }
     }
 
-    /// For who has started it: lets it leave, if it is here.
+    /// For who has started it: brings it there, before it has run at all.
+    pub fn bring<T>(&self, thread: &JoinHandle<T>) {
+        if let Some((others, _)) = &self.processors {
+            // Where it may not be bound, it shares a processor.
+            let _ = sched::bind(thread, others);
+        }
+    }
+
+    /// The same for one that cannot be brought: lets it leave, if it is here.
     pub fn make_way(&self) {
         yield_now();
     }

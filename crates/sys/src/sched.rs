@@ -1,13 +1,16 @@
 //! How a thread is scheduled: sched_getscheduler(2), sched_getparam(2).
 
+use std::os::unix::thread::JoinHandleExt;
+use std::thread::JoinHandle;
+
 use linux_raw_sys::general::{
     __NR_ioprio_get, __NR_sched_getparam, __NR_sched_getscheduler, __NR_sched_setscheduler,
     SCHED_FIFO,
 };
 
-use rustix::thread::{sched_getaffinity, sched_getcpu, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
-use crate::{Error, Result, Tid, raw};
+use crate::{Errno, Error, Result, Tid, raw};
 
 /// `IOPRIO_WHO_PROCESS` (linux/ioprio.h): one thread.
 const IOPRIO_WHO_PROCESS: u64 = 1;
@@ -59,6 +62,27 @@ pub fn bring_elsewhere(tid: Tid) {
     }
 }
 
+/// Binds a thread of ours to processors, also where it has not run yet (pthread_setaffinity_np(3)).
+///
+/// # Errors
+///
+/// EINVAL where it may run on none of them; ESRCH when it has ended.
+pub fn bind<T>(thread: &JoinHandle<T>, processors: &CpuSet) -> Result<(), Errno> {
+    // SAFETY: `cpu_set_t` is an array of integers, for which zeros are a value: no processors.
+    let mut set: libc::cpu_set_t = unsafe { core::mem::zeroed() };
+    for processor in (0..CpuSet::MAX_CPU).filter(|index| processors.is_set(*index)) {
+        // SAFETY: the macro sets a bit of `set`, which has as many as `CpuSet`.
+        unsafe { libc::CPU_SET(processor, &mut set) };
+    }
+    // SAFETY: a thread whose handle is there has not been joined, so that it is valid; the set is read.
+    let failed =
+        unsafe { libc::pthread_setaffinity_np(thread.as_pthread_t(), size_of_val(&set), &set) };
+    match failed {
+        0 => Ok(()),
+        errno => Err(Errno::from_raw_os_error(errno)),
+    }
+}
+
 /// Gives a thread, or the calling one, a policy (`SCHED_*`) and a real-time `priority`, which is 0 under
 /// a policy that has none (sched_setscheduler(2)).
 ///
@@ -97,4 +121,25 @@ pub fn io_priority(tid: Tid) -> Result<u32> {
     priority
         .map(|priority| priority as u32)
         .map_err(|errno| Error::new("ioprio_get", tid.get(), errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_where_it_was_bound_to_before_it_ran() {
+        let first = |allowed: &CpuSet| (0..CpuSet::MAX_CPU).find(|index| allowed.is_set(*index));
+        let mut one = CpuSet::new();
+        one.set(first(&sched_getaffinity(None).unwrap()).unwrap());
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            told.recv().unwrap();
+            sched_getaffinity(None).unwrap()
+        });
+        bind(&thread, &one).unwrap();
+        assert_eq!(bind(&thread, &CpuSet::new()), Err(Errno::INVAL));
+        tell.send(()).unwrap();
+        assert_eq!(thread.join().unwrap(), one);
+    }
 }
