@@ -1,4 +1,4 @@
-//! How a thread is scheduled: sched_getscheduler(2), sched_getparam(2).
+//! How and where a thread is scheduled: sched_getscheduler(2), sched_getparam(2), sched_setaffinity(2).
 
 use std::os::unix::thread::JoinHandleExt;
 use std::thread::JoinHandle;
