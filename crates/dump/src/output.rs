@@ -17,19 +17,6 @@ pub(crate) fn images_dir(options: &Options) -> Result<ImagesDir> {
     Ok(ImagesDir::create(&options.images_dir, existing)?)
 }
 
-/// The length of all image files in a directory, in bytes.
-pub(crate) fn size_of_images(dir: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(dir) else {
-        return 0;
-    };
-    let lengths = entries.flatten().filter_map(|entry| {
-        let name = entry.file_name();
-        Image::from_file_name(name.to_str()?)?;
-        Some(entry.metadata().ok()?.len())
-    });
-    lengths.sum()
-}
-
 /// Writes `stats-dump` into the work directory, if there is one, or else into the image set.
 pub(crate) fn write_stats(
     sink: &impl ImageSink,

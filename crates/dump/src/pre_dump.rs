@@ -8,7 +8,7 @@ use commensal_sys::Pid;
 use crate::beside::Beside;
 use crate::mm::{PageServer, PageWriter};
 use crate::net::namespace as network;
-use crate::output::{auto_dedup, images_dir, size_of_images, write_stats};
+use crate::output::{auto_dedup, images_dir, write_stats};
 use crate::{Error, Options, Result, Summary, inventory, preflight};
 
 /// Copies the private memory of the tree of `root` into the directory that `options` name,
@@ -27,7 +27,7 @@ pub fn pre_dump(root: Pid, options: &Options) -> Result<Summary> {
     let server = server.transpose()?;
     let (mut summary, dir) = network::inside(root, |_| copy(root, options, server))?;
     auto_dedup(options);
-    summary.bytes_written = size_of_images(&options.images_dir);
+    summary.bytes_written = dir.bytes();
     summary.total = started.elapsed();
     write_stats(&dir, options, &summary)?;
     Ok(summary)

@@ -9,7 +9,6 @@ use commensal_sys::{Errno, Pid};
 
 use crate::mm::precopy::{PreCopy, Rule};
 use crate::mm::{PageWriter, Tracker};
-use crate::output::size_of_images;
 use crate::prepare::Prepared;
 use crate::{Cancel, Error, Options, Place, Refusal, Result, inventory};
 
@@ -39,9 +38,9 @@ impl Prepared {
         let mut rule = Rule::new(*how);
         loop {
             rounds.count += 1;
-            let copied = self.round(rounds.count, dir.path(), &options.cancel)?;
+            let (copied, bytes) = self.round(rounds.count, dir.path(), &options.cancel)?;
             rounds.pages += copied;
-            rounds.bytes += size_of_images(&round_dir(dir.path(), rounds.count));
+            rounds.bytes += bytes;
             if let Some(why) = rule.after(copied, started.elapsed()) {
                 tracing::info!("{} rounds of pre-copy: {why:?}", rounds.count);
                 break;
@@ -52,8 +51,8 @@ impl Prepared {
         self.read_again()
     }
 
-    /// One round over all tasks; gives the pages copied.
-    fn round(&mut self, number: u32, dir: &Path, cancel: &Cancel) -> Result<u64> {
+    /// One round over all tasks; gives the pages copied, and the bytes of its images.
+    fn round(&mut self, number: u32, dir: &Path, cancel: &Cancel) -> Result<(u64, u64)> {
         let sink = ImagesDir::create(&round_dir(dir, number), Existing::ReplaceSet)?;
         if number > 1 {
             sink.link_parent(&Path::new("..").join(name(number - 1)))?;
@@ -67,8 +66,8 @@ impl Prepared {
             copied += self.task_round(pid, &pages)?;
         }
         drop(pages);
-        set.finish(&inventory::of_round(self.ids.own()))?;
-        Ok(copied)
+        let sink = set.finish(&inventory::of_round(self.ids.own()))?;
+        Ok((copied, sink.bytes()))
     }
 
     /// One round of one task. One that cannot go on is not tracked any more:

@@ -17,7 +17,7 @@ use crate::collect::{Collected, Collector, Copier, Memory};
 use crate::cpu_info::cpu_info;
 use crate::mm::{LazyPages, LazyServer, PageServer, PageWriter, Room, workers};
 use crate::net::namespace::{self as network, Entered, Networks};
-use crate::output::{auto_dedup, images_dir, share, size_of_images, write_stats};
+use crate::output::{auto_dedup, images_dir, share, write_stats};
 use crate::preflight::Looked;
 use crate::prepare::Prepared;
 use crate::progress::Progress;
@@ -53,7 +53,7 @@ pub fn dump(
         share(&options.images_dir);
     }
     auto_dedup(options);
-    summary.bytes_written += size_of_images(&options.images_dir);
+    summary.bytes_written += dir.bytes();
     summary.total = started.elapsed();
     write_stats(&dir, options, &summary)?;
     Ok(summary)

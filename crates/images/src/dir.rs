@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{Access, AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
@@ -36,6 +37,7 @@ pub struct ImagesDir {
     fd: OwnedFd,
     path: PathBuf,
     existing: Existing,
+    written: Arc<AtomicU64>,
 }
 
 impl ImagesDir {
@@ -64,6 +66,7 @@ impl ImagesDir {
             fd,
             path: path.to_owned(),
             existing,
+            written: Arc::default(),
         };
         rustix::fs::accessat(
             &dir.fd,
@@ -86,6 +89,11 @@ impl ImagesDir {
     /// The directory's name, as it was given.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How many bytes were written into files of it so far, through this.
+    pub fn bytes(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// Says on which images this set builds: a directory, relative to this one, that `parent`
@@ -135,6 +143,7 @@ impl ImagesDir {
         Ok(DirFile {
             file: Arc::new(fd.into()),
             label: self.label(name),
+            written: Arc::clone(&self.written),
         })
     }
 }
@@ -174,13 +183,17 @@ impl ImageSink for ImagesDir {
 struct DirFile {
     file: Arc<File>,
     label: String,
+    written: Arc<AtomicU64>,
 }
 
 impl SinkFile for DirFile {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> Result<(), WriteError> {
         self.file
             .write_all_at(bytes, offset)
-            .map_err(|source| WriteError::io("pwrite64", &self.label, source))
+            .map_err(|source| WriteError::io("pwrite64", &self.label, source))?;
+        self.written
+            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(())
     }
 
     fn as_file(&self) -> Option<&Arc<File>> {

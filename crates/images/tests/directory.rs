@@ -234,3 +234,14 @@ fn names_that_are_no_files_are_not_read() {
         Err(ReadError::Io { .. })
     ));
 }
+
+#[test]
+fn it_counts_what_is_written_into_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let images = ImagesDir::create(dir.path(), Existing::Refuse).unwrap();
+    let file = images.create(Image::Pages(1)).unwrap();
+    file.write_all_at(&[1; 4096], 8192).unwrap();
+    file.write_all_at(&[2; 10], 0).unwrap();
+    images.commit(Image::Inventory, &[3; 100]).unwrap();
+    assert_eq!(images.bytes(), 4096 + 10 + 100);
+}
