@@ -26,9 +26,10 @@ pub fn run(args: &Args) -> Result<(), Error> {
         bench.arg("bench").args(package).arg("--").args(&args.args);
         return run::run(&mut bench);
     };
-    let commensal = installed(&dump::build()?)?;
+    let built = dump::build()?;
     let build = ["build", "--quiet", "--release", "--bins"];
     run::run(cargo().args(build).args(package))?;
+    let commensal = installed(&built)?;
     let mut versus = run::command(target().join("release/versus"));
     versus.arg(criu).arg("--commensal").arg(commensal);
     run::run(versus.args(&args.args))
@@ -43,5 +44,7 @@ fn installed(built: &Path) -> Result<PathBuf, Error> {
     // Not over the old one, which may be running.
     let _ = fs::remove_file(&copy);
     fs::copy(built, &copy).map_err(Error::file(&copy))?;
+    // What a build has written is not to be on its way to the disk while something is measured.
+    run::run(&mut run::command("sync"))?;
     Ok(copy)
 }
