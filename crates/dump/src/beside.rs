@@ -35,7 +35,7 @@ impl Beside {
         let thread = thread::spawn(move || {
             there.begin();
             let readers = load();
-            for work in work {
+            while let Ok(work) = soon(&work, || ()) {
                 work(readers.as_ref());
             }
         });

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 /// to copy.
 const SPIN: Duration = Duration::from_micros(500);
 
-/// What is told next, for the thread that traces: while others wait for it, too, they had better sleep. `late` is called
-/// where it takes so long that it is slept for.
+/// What is told next, for the thread that traces and, until the tree is stopped, the one beside it: while others wait
+/// for them, too, they had better sleep. `late` is called where it takes so long that it is slept for.
 ///
 /// # Errors
 ///
