@@ -1,7 +1,7 @@
 //! A thread beside the one that traces.
 
 use std::sync::mpsc::{Receiver, RecvError, Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use crate::elsewhere::Elsewhere;
 use crate::records::Readers;
@@ -13,6 +13,7 @@ use crate::soon::soon;
 pub struct Beside {
     given: Sender<Work>,
     elsewhere: Elsewhere,
+    thread: JoinHandle<()>,
 }
 
 type Work = Box<dyn FnOnce(Option<&Readers>) + Send>;
@@ -31,16 +32,18 @@ impl Beside {
     fn of(load: impl FnOnce() -> Option<Readers> + Send + 'static) -> Self {
         let (given, work) = channel::<Work>();
         let elsewhere = Elsewhere::than_here();
-        let there = elsewhere.clone();
         let thread = thread::spawn(move || {
-            there.begin();
             let readers = load();
             while let Ok(work) = soon(&work, || ()) {
                 work(readers.as_ref());
             }
         });
         elsewhere.bring(&thread);
-        Self { given, elsewhere }
+        Self {
+            given,
+            elsewhere,
+            thread,
+        }
     }
 
     /// What the thread tells next.
@@ -49,7 +52,7 @@ impl Beside {
     ///
     /// Where it has ended with a panic.
     pub fn told<T>(&self, told: &Receiver<T>) -> Result<T, RecvError> {
-        soon(told, || self.elsewhere.let_go())
+        soon(told, || self.elsewhere.let_go_of(&self.thread))
     }
 
     /// Has the thread do this with the readers, if the kernel tells of tasks; it is not done where the thread has

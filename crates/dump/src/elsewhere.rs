@@ -4,9 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, scope, yield_now};
 
 use commensal_sys::sched;
-
 use rustix::process::getpid;
-use rustix::thread::{CpuSet, Pid, gettid, sched_getaffinity, sched_getcpu, sched_setaffinity};
+use rustix::thread::{CpuSet, Pid, gettid, sched_getaffinity, sched_setaffinity};
 
 /// Keeps a thread on other processors than that of who starts it.
 ///
@@ -24,13 +23,8 @@ pub struct Elsewhere {
 impl Elsewhere {
     /// For a thread that the calling one is about to start.
     pub fn than_here() -> Self {
-        let processors = sched_getaffinity(None).ok().map(|allowed| {
-            let mut others = allowed;
-            others.unset(sched_getcpu());
-            (others, allowed)
-        });
         Self {
-            processors: processors.filter(|(others, _)| others.count() > 0),
+            processors: sched::processors(),
             thread: Arc::default(),
         }
     }
@@ -43,21 +37,28 @@ impl Elsewhere {
         }
     }
 
-    /// The same for one that cannot be brought: lets it leave, if it is here.
-    pub fn make_way(&self) {
-        yield_now();
+    /// For who waits for a thread that was brought, and has waited for long: something else may have those
+    /// processors, so that it may not even have begun.
+    pub fn let_go_of<T>(&self, thread: &JoinHandle<T>) {
+        if let Some((_, allowed)) = &self.processors {
+            let _ = sched::bind(thread, allowed);
+        }
     }
 
-    /// For the thread that was started, first of all: it is bound to the others from here on.
-    pub fn begin(&self) {
+    /// For a thread that cannot be brought, first of all: it goes there by itself.
+    pub fn go(&self) {
         if let Some((others, _)) = &self.processors {
             let _ = self.thread.set(gettid());
-            // Where it may not be bound, it shares a processor.
             let _ = sched_setaffinity(None, others);
         }
     }
 
-    /// For who waits for the thread, and has waited for long: something else may have those processors.
+    /// For who has started it: lets it go, if it is here.
+    pub fn make_way(&self) {
+        yield_now();
+    }
+
+    /// As [`Elsewhere::let_go_of`], for a thread that went by itself.
     pub fn let_go(&self) {
         if let (Some((_, allowed)), Some(thread)) = (&self.processors, self.thread.get()) {
             let _ = sched_setaffinity(Some(*thread), allowed);
@@ -86,4 +87,56 @@ pub fn both<A, B: Send>(here: impl FnOnce() -> A, there: impl FnOnce() -> B + Se
             there.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread::spawn;
+
+    use super::*;
+
+    fn own() -> CpuSet {
+        sched_getaffinity(None).unwrap()
+    }
+
+    #[test]
+    fn a_thread_that_was_brought_can_be_let_go() {
+        let (allowed, elsewhere) = (own(), Elsewhere::than_here());
+        let (ask, asked) = channel();
+        let (tell, told) = channel();
+        let thread = spawn(move || asked.iter().for_each(|()| tell.send(own()).unwrap()));
+        elsewhere.bring(&thread);
+        let answer = || {
+            ask.send(()).unwrap();
+            told.recv().unwrap()
+        };
+        let others = elsewhere.processors.map_or(allowed, |(others, _)| others);
+        assert_eq!(answer(), others);
+        assert!(others == allowed || others.count() + 1 == allowed.count());
+        elsewhere.let_go_of(&thread);
+        assert_eq!(answer(), allowed);
+        drop(ask);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_thread_that_went_by_itself_can_be_let_go() {
+        let (allowed, elsewhere) = (own(), Elsewhere::than_here());
+        let there = elsewhere.clone();
+        let (tell, told) = channel();
+        let (ask, asked) = channel::<()>();
+        let thread = spawn(move || {
+            there.go();
+            tell.send(own()).unwrap();
+            asked.recv().unwrap();
+            own()
+        });
+        elsewhere.make_way();
+        let others = elsewhere.processors.map_or(allowed, |(others, _)| others);
+        assert_eq!(told.recv().unwrap(), others);
+        elsewhere.let_go();
+        ask.send(()).unwrap();
+        assert_eq!(thread.join().unwrap(), allowed);
+    }
 }

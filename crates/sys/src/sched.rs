@@ -45,6 +45,15 @@ pub fn priority(tid: Option<Tid>) -> Result<i32> {
     Ok(priority)
 }
 
+/// The processors that the calling thread may run on: first without the one that it is on, then all. `None` where that
+/// is its only one, or the kernel does not tell.
+pub fn processors() -> Option<(CpuSet, CpuSet)> {
+    let allowed = sched_getaffinity(None).ok()?;
+    let mut others = allowed;
+    others.unset(sched_getcpu());
+    (others.count() > 0).then_some((others, allowed))
+}
+
 /// Brings a thread that has just been started to another processor than the calling thread's, if it may run on one. It
 /// is not bound to that: what else wants it may push it away again.
 ///
@@ -52,21 +61,19 @@ pub fn priority(tid: Option<Tid>) -> Result<i32> {
 /// away (`available_idle_cpu`, kernel/sched/syscalls.c), and leaves a new thread behind the one that started it.
 pub fn bring_elsewhere(tid: Tid) {
     let tid = Some(tid.to_rustix());
-    let Ok(allowed) = sched_getaffinity(None) else {
-        return;
-    };
-    let mut others = allowed;
-    others.unset(sched_getcpu());
-    if others.count() > 0 && sched_setaffinity(tid, &others).is_ok() {
+    if let Some((others, allowed)) = processors()
+        && sched_setaffinity(tid, &others).is_ok()
+    {
         let _ = sched_setaffinity(tid, &allowed);
     }
 }
 
-/// Binds a thread of ours to processors, also where it has not run yet (pthread_setaffinity_np(3)).
+/// Binds a thread of ours to processors, also where it has not run yet (pthread_setaffinity_np(3)). Of one that has ended
+/// the C library knows no id: it binds the calling thread, or fails.
 ///
 /// # Errors
 ///
-/// EINVAL where it may run on none of them; ESRCH when it has ended.
+/// EINVAL where it may run on none of them.
 pub fn bind<T>(thread: &JoinHandle<T>, processors: &CpuSet) -> Result<(), Errno> {
     // SAFETY: `cpu_set_t` is an array of integers, for which zeros are a value: no processors.
     let mut set: libc::cpu_set_t = unsafe { core::mem::zeroed() };

@@ -171,7 +171,7 @@ impl Copier {
         let elsewhere = Elsewhere::than_here();
         let there = elsewhere.clone();
         scope.spawn(move || {
-            there.begin();
+            there.go();
             let _keeping = silence.keep();
             for order in given {
                 let may_enter = || drop(sender.send(Ok(Told::MayEnter)));
