@@ -1,7 +1,10 @@
 //! A thread beside the one that traces.
 
+use std::cell::LazyCell;
 use std::sync::mpsc::{Receiver, RecvError, Sender, channel};
 use std::thread::{self, JoinHandle};
+
+use commensal_sys::Result;
 
 use crate::elsewhere::Elsewhere;
 use crate::records::Readers;
@@ -21,7 +24,7 @@ type Work = Box<dyn FnOnce(Option<&Readers>) + Send>;
 impl Beside {
     /// Begins.
     pub fn begin() -> Self {
-        Self::of(Readers::load)
+        Self::of(|| Some(Readers::load()))
     }
 
     /// Of none, so that tasks are asked.
@@ -29,13 +32,15 @@ impl Beside {
         Self::of(|| None)
     }
 
-    fn of(load: impl FnOnce() -> Option<Readers> + Send + 'static) -> Self {
+    fn of(load: impl FnOnce() -> Option<Result<Readers>> + Send + 'static) -> Self {
         let (given, work) = channel::<Work>();
         let elsewhere = Elsewhere::than_here();
         let thread = thread::spawn(move || {
-            let readers = load();
+            let loaded = load();
+            // Where it was begun ahead, there is no log before there is work.
+            let readers = LazyCell::new(|| loaded.and_then(Readers::ready));
             while let Ok(work) = soon(&work, || ()) {
-                work(readers.as_ref());
+                work((*readers).as_ref());
             }
         });
         elsewhere.bring(&thread);
@@ -51,7 +56,7 @@ impl Beside {
     /// # Errors
     ///
     /// Where it has ended with a panic.
-    pub fn told<T>(&self, told: &Receiver<T>) -> Result<T, RecvError> {
+    pub fn told<T>(&self, told: &Receiver<T>) -> std::result::Result<T, RecvError> {
         soon(told, || self.elsewhere.let_go_of(&self.thread))
     }
 

@@ -20,14 +20,19 @@ pub struct Readers {
 }
 
 impl Readers {
-    /// Gets them ready; `None` where the kernel does not tell of tasks.
-    pub fn load() -> Option<Self> {
-        let readers = Self::try_load().inspect_err(told).ok()?;
+    /// Those that were loaded, if any were; keeps what was found for them, and logs why there are none.
+    pub fn ready(loaded: Result<Self>) -> Option<Self> {
+        let readers = loaded.inspect_err(told).ok()?;
         readers.keep();
         Some(readers)
     }
 
-    fn try_load() -> Result<Self> {
+    /// Gets them ready.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not tell of tasks.
+    pub fn load() -> Result<Self> {
         let types = KernelTypes::read(Some(Path::new(KEPT)))?;
         let tasks = Reader::load(&types)?;
         Ok(Self {
